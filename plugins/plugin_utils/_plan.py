@@ -55,7 +55,7 @@ class _Merger:
             elif isinstance(joined[option], list) and isinstance(value, list):
                 joined[option] = joined[option] + [entry for entry in value if entry not in joined[option]]
             elif value not in (None, "") and joined[option] != value:
-                first = self._owners.get(where[:2], role)
+                first = self._owners.get(place[:2], role)
                 who = f"The role {role}" if first == role else f"The roles {first} and {role}"
                 raise ConflictError(
                     f"{who} asked for two values of {option} for {' '.join(map(str, where))}.",
