@@ -1,0 +1,79 @@
+# Copyright (c) 2026, scripts.toolkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Copy the checkout to .build/ansible_collections/scripts/toolkit, where Ansible, ansible-test and pytest find it.
+
+Copied is what git lists or would list (tracked, and new but not ignored), so that neither the virtual environments nor
+leftovers reach a test; without git, everything but them. Only what differs is written. Prints the target.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+TARGET = ROOT / ".build" / "ansible_collections" / "scripts" / "toolkit"
+_NOT_SOURCE = {
+    ".git",
+    ".build",
+    ".venv",
+    "dist",
+    "__pycache__",
+    ".pytest_cache",
+    ".ruff_cache",
+    ".hypothesis",
+    ".ansible",
+}
+
+
+def listed() -> list[str]:
+    """Return the relative paths of the source files."""
+    try:
+        command = ["git", "-C", str(ROOT), "ls-files", "-z", "-co", "--exclude-standard"]
+        output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        names = [name for name in output.split("\0") if name]
+    except (OSError, subprocess.CalledProcessError):
+        names = []
+        for directory, subdirectories, files in os.walk(ROOT):
+            subdirectories[:] = [name for name in subdirectories if name not in _NOT_SOURCE]
+            names += [os.path.relpath(os.path.join(directory, name), ROOT) for name in files]
+    return sorted({name for name in names if (ROOT / name).is_file()})
+
+
+def same(source: Path, target: Path) -> bool:
+    """True if the target has the size, time and mode of the source."""
+    if not target.is_file() or target.is_symlink():
+        return False
+    left, right = source.stat(), target.stat()
+    return (left.st_size, left.st_mtime_ns, left.st_mode) == (right.st_size, right.st_mtime_ns, right.st_mode)
+
+
+def stage() -> Path:
+    """Bring the target up to date and return it."""
+    wanted = listed()
+    for name in wanted:
+        if not same(ROOT / name, TARGET / name):
+            (TARGET / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, TARGET / name)
+    keep = set(wanted)
+    for directory, subdirectories, files in os.walk(TARGET, topdown=False):
+        for name in files:
+            path = Path(directory, name)
+            # ansible-test writes its own output there; it makes and removes that itself.
+            relative = path.relative_to(TARGET).as_posix()
+            if relative not in keep and not relative.startswith("tests/output/"):
+                path.unlink()
+        for name in subdirectories:
+            path = Path(directory, name)
+            if not any(path.iterdir()):
+                path.rmdir()
+    return TARGET
+
+
+if __name__ == "__main__":
+    sys.stdout.write(f"{stage()}\n")
