@@ -1,0 +1,100 @@
+# Copyright (c) 2026, scripts.toolkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Redaction: what must never be written is replaced before it reaches a record.
+
+Three layers. Results of ``no_log`` tasks are not looked at in the first place (see ``events``). Secrets that
+ansible-core knows are masked by its own masker where there is one (``ansible.module_utils.secrets``, from 2.22). The
+rules below catch what is spelled like a secret: ``password=...``, credentials in URLs, private keys, bearer tokens.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+
+from .._core.errors import ValidationError
+from .canonical import plain
+
+try:
+    from ansible.module_utils.secrets import mask_secrets as _mask_secrets
+except ImportError:
+    _mask_secrets = None
+
+__all__ = ["REPLACEMENT", "Redactor"]
+
+REPLACEMENT = "***"
+
+_NAMES = (
+    r"pass(?:word|wd|phrase|code)?|pwd|secret|token|credential|authorization|cookie"
+    r"|(?:api|access|private|secret|ssh)[_-]?key"
+)
+_SECRET_KEY = re.compile(rf"(?i)(?:^|[^a-z])(?:{_NAMES})s?(?:$|[^a-z])|(?:password|passwd|secret|token)")
+
+_RULES: tuple[tuple[re.Pattern, str], ...] = (
+    (
+        re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)", re.DOTALL),
+        REPLACEMENT,
+    ),
+    (re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,31}://[^/\s:@]{0,256}:)[^@\s]+@"), rf"\1{REPLACEMENT}@"),
+    (re.compile(r"(?i)\b(bearer|basic)\s+[a-z0-9._~+/=-]{8,}"), rf"\1 {REPLACEMENT}"),
+    (
+        re.compile(
+            rf"(?i)((?:{_NAMES})[a-z0-9_-]{{0,32}}[\"']?\s{{0,8}}(?:[:=]|=>)\s{{0,8}})"
+            r"(\"(?:[^\"\\]|\\.)*\"?|'(?:[^'\\]|\\.)*'?|[^\s,;&]+)"
+        ),
+        rf"\1{REPLACEMENT}",
+    ),
+    (re.compile(rf"(?i)(--?(?:{_NAMES})[a-z0-9_-]{{0,32}}\s+)(\S+)"), rf"\1{REPLACEMENT}"),
+)
+
+
+class Redactor:
+    """Replaces secrets in strings and structures.
+
+    :param patterns: more regular expressions; every match is replaced.
+    :raises ValidationError: a pattern is no regular expression.
+    """
+
+    def __init__(self, patterns: Iterable[str] = (), mask: Callable[[str], str] | None = _mask_secrets) -> None:
+        self._mask = mask
+        self._rules = list(_RULES)
+        for pattern in patterns:
+            try:
+                self._rules.append((re.compile(str(pattern)), REPLACEMENT))
+            except re.error as error:
+                raise ValidationError(
+                    f"redact_patterns: {pattern!r} is not a regular expression: {error}.",
+                    hint="Write it in the syntax of Python's re module.",
+                ) from None
+
+    def text(self, text: str) -> str:
+        """Return ``text`` with every secret replaced by ``***``."""
+        if self._mask is not None:
+            text = self._mask(text)
+        for pattern, replacement in self._rules:
+            text = pattern.sub(replacement, text)
+        return text
+
+    def known(self, text: str) -> str:
+        """Return ``text`` without the secrets that ansible-core knows; for names and paths, where rules by spelling
+        would do harm."""
+        return self._mask(text) if self._mask is not None else text
+
+    def value(self, value: object) -> object:
+        """Return a plain copy of ``value``: strings redacted, and the values of keys that are named like a secret
+        replaced whole."""
+        return self._hide(plain(value, self.text))
+
+    def _hide(self, value: object) -> object:
+        if isinstance(value, Mapping):
+            return {
+                key: REPLACEMENT
+                if entry not in (None, "", True, False) and _SECRET_KEY.search(key)
+                else self._hide(entry)
+                for key, entry in value.items()
+            }
+        if isinstance(value, list):
+            return [self._hide(entry) for entry in value]
+        return value
