@@ -120,12 +120,22 @@ class ConfirmedAction(ActionBase):
         if not pending:
             return first
         seconds = float(pending["seconds"])
-        port = self._task.args.get("confirm_port") or pending.get("port")
         try:
-            self._confirm(token, seconds, None if port is None else int(port), task_vars)
+            self._confirm(token, seconds, self._port(pending), task_vars)
             return first
         except ToolkitError as error:
-            return {**first, "changed": False, "proof": "none", **getattr(error, "facts", {}), **error.as_result()}
+            kept = {key: first[key] for key in ("diff", "warnings") if key in first}
+            return {**kept, "changed": False, **getattr(error, "facts", {}), **error.as_result()}
+
+    def _port(self, pending: dict) -> int | None:
+        """Return the port for the new connection; ``None``: that of the task's connection."""
+        given = self._task.args.get("confirm_port")
+        if given:
+            return int(given)
+        ports, current = pending.get("ports") or [], int(self._connection.get_option("port") or 22)
+        if set(ports) == set(pending.get("previous_ports") or []) or current in ports:
+            return None
+        return ports[0]
 
     def _call(self, stage: str, token: str, task_vars: dict) -> dict:
         arguments = dict(self._task.args)

@@ -26,7 +26,7 @@ class LiveChange(ABC):
         """
 
     @abstractmethod
-    def apply(self) -> None:
+    def apply(self, directory: str) -> None:
         """Make the candidate live, and leave /etc as it is."""
 
     @abstractmethod

@@ -169,7 +169,7 @@ class Session:
                 rollback.disarm(window, self.commands)
                 raise
             try:
-                change.apply()
+                change.apply(window.path("pending"))
                 return
             except (ToolkitError, OSError) as error:
                 failure = error

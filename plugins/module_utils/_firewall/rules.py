@@ -139,7 +139,7 @@ def _choice(option: str, value: object, choices: tuple[str, ...]) -> str:
 def _text(option: str, value: object, most: int) -> str:
     text = "" if value is None else str(value)
     if len(text) > most or not _TEXT.fullmatch(text):
-        raise _refuse(option, text, "a text that nftables can keep", f"At most {most} ASCII characters, no \" or \\.")
+        raise _refuse(option, text, "a text that nftables can keep", f'At most {most} ASCII characters, no " or \\.')
     return text
 
 

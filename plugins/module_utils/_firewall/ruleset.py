@@ -59,8 +59,8 @@ class _TableChange(LiveChange):
         self._nft.check(os.path.join(directory, _CANDIDATE))
         self._nft.check(previous)
 
-    def apply(self) -> None:
-        self._nft.load(self._text)
+    def apply(self, directory: str) -> None:
+        self._nft.load((read_bytes(os.path.join(directory, _CANDIDATE)) or b"").decode())
 
     def commit(self, directory: str) -> None:
         if self._remove:
