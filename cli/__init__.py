@@ -12,13 +12,13 @@ import sys
 
 from ..plugins.module_utils._core.errors import ToolkitError
 from ..plugins.module_utils._core.outcomes import error_from_os
-from . import host
+from . import host, provision
 from .output import complain
 from .version import collection_version
 
 __all__ = ["COMMANDS", "main"]
 
-COMMANDS = (host,)
+COMMANDS = (provision, host)
 
 EXIT_CODES = """\
 exit codes:
@@ -50,8 +50,13 @@ def _terminate(_number, _frame) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Run the command line ``argv`` (``None`` for the process's own) and return its exit code."""
     parser = _parser()
+    argv = sys.argv[1:] if argv is None else list(argv)
+    own, rest = argv, None
+    if argv[:1] == ["provision"] and "--" in argv:
+        own, rest = argv[: argv.index("--")], argv[argv.index("--") + 1 :]
     try:
-        options = parser.parse_args(argv)
+        options = parser.parse_args(own)
+        options.rest = rest or []
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 2
     if not hasattr(options, "run"):
