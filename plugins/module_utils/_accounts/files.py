@@ -1,0 +1,103 @@
+# Copyright (c) 2026, scripts.toolkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Accounts as the host's own files have them: /etc/passwd, group, shadow (not LDAP or other sources).
+
+Formats: passwd(5), group(5), shadow(5).
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+__all__ = ["AccountFiles", "Group", "User", "login_definition", "read_accounts"]
+
+
+@dataclass(frozen=True)
+class User:
+    """A line of passwd with its line of shadow.
+
+    ``secret`` is the hash field (``None`` where shadow should have a line and has none), ``expires`` the day since 1970
+    on which the account expires.
+    """
+
+    name: str
+    uid: int
+    gid: int
+    comment: str
+    home: str
+    shell: str
+    secret: str | None = field(default=None, repr=False)
+    expires: int | None = None
+
+
+@dataclass(frozen=True)
+class Group:
+    """A line of group."""
+
+    name: str
+    gid: int
+    members: tuple[str, ...] = ()
+
+
+@dataclass
+class AccountFiles:
+    """All users and groups by name."""
+
+    users: dict[str, User] = field(default_factory=dict)
+    groups: dict[str, Group] = field(default_factory=dict)
+
+    def group_name(self, gid: int) -> str | None:
+        """Return the name of the group with this id."""
+        return next((group.name for group in self.groups.values() if group.gid == gid), None)
+
+    def groups_of(self, user: str) -> list[str]:
+        """Return the supplementary groups of a user, sorted."""
+        return sorted(group.name for group in self.groups.values() if user in group.members)
+
+
+def _lines(path: str, fields: int) -> list[list[str]]:
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as handle:
+            rows = [line.rstrip("\n").split(":") for line in handle]
+    except FileNotFoundError:
+        return []
+    # Lines of NIS (+ and -) and damaged ones are not ours.
+    return [row for row in rows if len(row) >= fields and row[0] and row[0][0] not in "+-#"]
+
+
+def read_accounts(etc: str = "/etc") -> AccountFiles:
+    """Return the users and groups in the files under ``etc``.
+
+    :raises OSError: shadow can't be read, which takes root.
+    """
+    found = AccountFiles()
+    shadow = {}
+    for row in _lines(os.path.join(etc, "shadow"), 8):
+        shadow[row[0]] = (row[1], int(row[7]) if row[7].isdigit() else None)
+    for row in _lines(os.path.join(etc, "passwd"), 7):
+        if row[2].isdigit() and row[3].isdigit():
+            secret, expires = shadow.get(row[0], (None if row[1] == "x" else row[1], None))
+            found.users.setdefault(
+                row[0], User(row[0], int(row[2]), int(row[3]), row[4], row[5], row[6], secret, expires)
+            )
+    for row in _lines(os.path.join(etc, "group"), 4):
+        if row[2].isdigit():
+            members = tuple(name for name in row[3].split(",") if name)
+            found.groups.setdefault(row[0], Group(row[0], int(row[2]), members))
+    return found
+
+
+def login_definition(name: str, path: str = "/etc/login.defs") -> str | None:
+    """Return a value of login.defs(5), or ``None``."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as handle:
+            for line in handle:
+                words = line.split()
+                if len(words) >= 2 and words[0] == name:
+                    return words[1]
+    except FileNotFoundError:
+        pass
+    return None
