@@ -106,8 +106,8 @@ outcomes:
       description: Whether something was (in check mode, would be) done.
       type: bool
     action:
-      description: V(install), V(upgrade), V(downgrade), V(remove), V(purge), V(repair), V(mark manual) (so that it is not
-        removed as unneeded) or null.
+      description: V(install), V(upgrade), V(downgrade), V(remove), V(purge), V(repair), V(mark manual) (so that it
+        is not removed as unneeded) or null.
       type: str
     version_before:
       description: The version found; null if it was not installed.

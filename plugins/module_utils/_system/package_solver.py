@@ -78,15 +78,26 @@ class Solver:
         error = simulation.error if simulation.error is not None else self._refusal(requests, simulation)
         return Verdict(simulation, blamed, None if blamed else error)
 
-    def narrow(self, requests: Sequence[Request], error: ToolkitError) -> dict[str, ToolkitError]:
-        """Return the requests that are refused when each is tried alone; all of them when none is."""
-        blamed: dict[str, ToolkitError] = {}
-        if len(requests) > 1:
-            for request in requests:
-                verdict = self.examine([request])
-                if not verdict.clean:
-                    blamed[request.name] = verdict.blamed.get(request.name) or verdict.error or error
-        return blamed or {request.name: error for request in requests}
+    def refused(self, requests: Sequence[Request], verdict: Verdict) -> dict[str, ToolkitError]:
+        """Return the requests to leave out after an examination that was not clean, at least one.
+
+        Where packages exclude each other, apt names the victim rather than the culprit: those concerned, and all
+        removals, are tried alone, and who can't be had even then is the one. If all can, those that apt named are.
+        """
+        certain = {name: error for name, error in verdict.blamed.items() if not isinstance(error, ConflictError)}
+        if certain or len(requests) == 1:
+            return certain or verdict.blamed or {requests[0].name: verdict.error}
+        suspects = [
+            request
+            for request in requests
+            if not verdict.blamed or request.name in verdict.blamed or request.state == "absent"
+        ]
+        alone = {}
+        for request in suspects:
+            single = self.examine([request])
+            if not single.clean:
+                alone[request.name] = single.blamed.get(request.name) or single.error
+        return alone or verdict.blamed or {request.name: verdict.error for request in requests}
 
     def _refusal(self, requests: Sequence[Request], simulation: Simulation) -> ToolkitError | None:
         """Return why these steps are not taken, or ``None``."""

@@ -171,7 +171,7 @@ class Packages:
                 return todo, Simulation()
             if not todo:
                 raise verdict.error or UnavailableError("apt-get can't repair what was interrupted.")
-            blamed = verdict.blamed or solver.narrow(todo, verdict.error)
+            blamed = solver.refused(todo, verdict)
             for name, error in blamed.items():
                 lacking = isinstance(error, NotFoundError) and self._refresh_error is not None
                 self._errors[name] = self._refresh_error if lacking else error

@@ -148,9 +148,7 @@ class Services:
             self._batch(verb, [name for name, steps in self._steps.items() if getattr(steps, verb)])
         pending: dict[str, str] = {}
         for action in _ACTIONS:
-            names = [
-                name for name, steps in self._steps.items() if steps.action == action and name not in self._errors
-            ]
+            names = [name for name, steps in self._steps.items() if steps.action == action and name not in self._errors]
             if names:
                 done = self._systemd.verb(action, names, wait=False)
                 for name in names:
