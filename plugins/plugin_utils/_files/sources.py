@@ -6,19 +6,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ansible import template as ansible_template
 from ansible.errors import AnsibleError
 from ansible.module_utils.common.text.converters import to_bytes, to_text
-from jinja2.exceptions import TemplateSyntaxError, UndefinedError
 
 from ansible_collections.scripts.toolkit.plugins.module_utils._core.errors import NotFoundError, ValidationError
+
+from .template_errors import LineProbe, describe, line_of
 
 __all__ = ["Content", "Sources"]
 
@@ -120,7 +121,16 @@ class Sources:
             return Content.of(to_bytes(self._render(text, path, shown, dest, variables), errors="surrogate_or_strict"))
         except Exception as error:
             # Whatever a template or a filter in it raises is the template's error.
-            raise _template_error(error, text, path, option, dest, self.host, sensitive) from None
+            where = f"{option}: the template {path}"
+            line = line_of(error)
+            if line is None:
+                probe = LineProbe()
+                with contextlib.suppress(Exception):
+                    self._render(text, path, shown, dest, variables, probe)
+                line = probe.line
+            where += f", line {line}" if line else ""
+            what = describe(error, sensitive)
+            raise ValidationError(f"{where}: {what} (for {dest} on {self.host}).", item=dest) from None
 
     def _text(self, path: str) -> str:
         if _trust is not None:
@@ -132,7 +142,15 @@ class Sources:
         finally:
             self._loader.cleanup_tmp_file(to_bytes(real))
 
-    def _render(self, text: str, path: str, shown: str, dest: str, variables: Mapping[str, Any]) -> str:
+    def _render(
+        self,
+        text: str,
+        path: str,
+        shown: str,
+        dest: str,
+        variables: Mapping[str, Any],
+        probe: LineProbe | None = None,
+    ) -> str:
         available = dict(self._task_vars)
         known = ansible_template.generate_ansible_template_vars(shown, path, dest)
         if _trust is not None and "ansible_managed" in available:
@@ -144,6 +162,8 @@ class Sources:
         search = self._search_path(path)
         if _trust is not None:
             templar = self._action._templar.copy_with_new_env(searchpath=search, available_variables=available)
+            if probe is not None:
+                probe.watch(templar._engine.environment)
             result = templar.template(text, escape_backslashes=False, overrides=overrides)
         else:
             del overrides["newline_sequence"]
@@ -179,66 +199,3 @@ def _unsafe(variables: Mapping[str, Any]) -> Mapping[str, Any]:
     from ansible.utils.unsafe_proxy import wrap_var
 
     return wrap_var(dict(variables))
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        original = getattr(error, "orig_exc", None)
-        error = original if isinstance(original, BaseException) else (error.__cause__ or error.__context__)
-
-
-def _line_of(error: BaseException, text: str) -> int | None:
-    """Return the line of the template at which ``error`` arose, where that can be told."""
-    line = None
-    for link in _chain(error):
-        if isinstance(link, TemplateSyntaxError):
-            return link.lineno
-        frame = link.__traceback__
-        while frame is not None:
-            scope = frame.tb_frame.f_globals
-            if "__jinja_template__" in scope:
-                line = frame.tb_lineno
-            elif "debug_info" in scope and "blocks" in scope and isinstance(scope["debug_info"], str):
-                line = _map_line(scope["debug_info"], frame.tb_lineno) or line
-            frame = frame.tb_next
-    return line or _line_by_name(error, text)
-
-
-def _map_line(debug_info: str, compiled: int) -> int | None:
-    """Translate a line of the Python code that Jinja made (``debug_info`` as in jinja2.environment.Template)."""
-    found = None
-    for pair in filter(None, debug_info.split("&")):
-        template_line, code_line = pair.split("=")
-        if int(code_line) <= compiled:
-            found = int(template_line)
-    return found
-
-
-def _line_by_name(error: BaseException, text: str) -> int | None:
-    match = re.search(r"'([^']+)' is undefined|has no attribute '([^']+)'", str(error))
-    name = match and (match.group(1) or match.group(2))
-    if not name:
-        return None
-    for number, line in enumerate(text.splitlines(), 1):
-        if re.search(r"\{[{%].*\b" + re.escape(name) + r"\b", line):
-            return number
-    return None
-
-
-def _template_error(
-    error: Exception, text: str, path: str, option: str, dest: str, host: str, sensitive: bool
-) -> ValidationError:
-    line = _line_of(error, text)
-    where = f"{option}: the template {path}" + (f", line {line}" if line else "")
-    undefined = any(isinstance(link, UndefinedError) or "Undefined" in type(link).__name__ for link in _chain(error))
-    syntax = next((link for link in _chain(error) if isinstance(link, TemplateSyntaxError)), None)
-    if syntax is not None:
-        what = f"syntax error: {syntax.message}"
-    elif sensitive and not undefined:
-        what = f"{type(error).__name__} (not shown, the file is sensitive)"
-    else:
-        what = " ".join(to_text(getattr(error, "message", None) or error).split())
-    return ValidationError(f"{where}: {what} (for {dest} on {host}).", item=dest)
