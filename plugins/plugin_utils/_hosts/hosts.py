@@ -319,6 +319,8 @@ class Hosts:
             self.packages.stop()
             self._network.remove((state.network or {}).get("forwarding"))
             state.network = None
+            if os.path.isdir(self.layout.images):
+                Images(self.layout, self._commands, [], self._progress).collect(set())
         return gone
 
     def _destroy(self, state: State, name: str) -> None:

@@ -18,11 +18,11 @@ from collections.abc import Callable
 from ...module_utils._core.commands import Commands
 from ...module_utils._core.errors import ToolkitError, UnavailableError, ValidationError
 from ...module_utils._core.files import read_bytes, write_atomic
-from .layout import SUITES, Layout, exclusive
+from .layout import SUITES, Layout, exclusive, exclusive_if_free
 
 __all__ = ["FORMAT", "PACKAGES", "Images", "image_key", "mirrors", "remove_tree", "sources"]
 
-FORMAT = 1
+FORMAT = 2
 """Raise it when the way an image is made changes; every image is built anew then."""
 
 PACKAGES = (
@@ -41,6 +41,8 @@ _MAXIMUM_AGE = 14 * 86400
 """Seconds after which an image is built anew for Debian's updates, if the mirror answers."""
 _UNUSED_AGE = 14 * 86400
 """Seconds after which an image that no host used is removed."""
+
+_DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL")
 
 _CERTIFICATES = "/usr/local/share/ca-certificates"
 
@@ -147,7 +149,7 @@ class Images:
     @staticmethod
     def built(image: str) -> float:
         """Return when the image was built, in seconds since the epoch."""
-        return os.stat(os.path.join(image, "root/etc/apt/sources.list")).st_mtime
+        return os.stat(os.path.join(image, "built")).st_mtime
 
     def _renew(self, suite: str, lines: list[str], certificates: dict[str, bytes], image: str) -> str:
         """Build an old image anew beside the old one, which running hosts still use."""
@@ -164,13 +166,14 @@ class Images:
         return image
 
     def _build(self, suite: str, lines: list[str], certificates: dict[str, bytes], image: str) -> None:
+        remove_tree(image, self._commands)  # Of a renewal that was killed.
         place = tempfile.mkdtemp(prefix=f".build-{suite}-", dir=self._layout.images)
         root = os.path.join(place, "root")
         try:
             options = [f"--aptopt={option}" for option in self._apt_options]
             # In namespaces of its own that die with this process: kill -9 leaves no mount and no apt behind.
             self._commands.check(
-                ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child",
+                [*_DIES_WITH_US, "unshare", "--mount", "--pid", "--fork", "--kill-child",
                  "--propagation", "private", "--mount-proc",
                  "mmdebstrap", "--mode=root", "--variant=minbase", "--quiet", f"--include={','.join(PACKAGES)}",
                  # The lists stay: a host made from a fresh image installs packages without an apt-get update.
@@ -180,7 +183,9 @@ class Images:
                 env={"TMPDIR": place},
             )  # fmt: skip
             self._finish(root, certificates)
-            os.chmod(place, 0o700)
+            write_atomic(os.path.join(place, "built"), b"", durable=False)
+            # A power failure must not leave a complete name over files that never reached the disk.
+            self._commands.check(["sync", "--file-system", place])
             os.rename(place, image)
         finally:
             if os.path.isdir(place):
@@ -196,7 +201,7 @@ class Images:
             os.makedirs(os.path.dirname(path), exist_ok=True)
             write_atomic(path, data, mode=0o644, durable=False)
         if certificates:
-            self._commands.check(["chroot", root, "update-ca-certificates"])
+            self._commands.check([*_DIES_WITH_US, "chroot", root, "update-ca-certificates"])
 
     def _remove_remains(self, suite: str) -> None:
         """Remove builds that were killed; the caller's lock says that no other is under way."""
@@ -204,9 +209,15 @@ class Images:
             remove_tree(place, self._commands)
 
     def collect(self, used: set[str]) -> None:
-        """Remove images that no host uses and that were not asked for in a fortnight."""
+        """Remove what killed builds left, and images that no host uses and that were not asked for in a fortnight.
+
+        A suite that is being built now is left for another time.
+        """
         for suite in SUITES:
-            with exclusive(os.path.join(self._layout.images, f"{suite}.lock")):
+            with exclusive_if_free(os.path.join(self._layout.images, f"{suite}.lock")) as held:
+                if not held:
+                    continue
+                self._remove_remains(suite)
                 for image in glob.glob(os.path.join(self._layout.images, f"{suite}-*")):
                     if image not in used and time.time() - os.stat(image).st_mtime > _UNUSED_AGE:
                         remove_tree(image, self._commands)

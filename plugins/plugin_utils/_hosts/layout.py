@@ -11,18 +11,18 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from fcntl import LOCK_EX, flock
+from fcntl import LOCK_EX, LOCK_NB, flock
 
 from ...module_utils._core.errors import ValidationError
 from ...module_utils._core.paths import base_directory
 
-__all__ = ["SUITES", "Layout", "check_name", "exclusive"]
+__all__ = ["SUITES", "Layout", "check_name", "exclusive", "exclusive_if_free"]
 
 SUITES = {"bookworm": "debian12", "trixie": "debian13"}
 """Debian suites that can be booted, and the inventory group of each."""
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
-_BASE = re.compile(r"/[A-Za-z0-9._/@+-]*")
+_PATH = re.compile(r"/[A-Za-z0-9._/@+-]*")
 
 
 def check_name(name: str) -> str:
@@ -46,6 +46,18 @@ def exclusive(path: str) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def exclusive_if_free(path: str) -> Iterator[bool]:
+    """Hold the lock file ``path`` if nobody else does; gives whether it is held."""
+    with open(path, "a", encoding="ascii") as handle:
+        try:
+            flock(handle, LOCK_EX | LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+
+
 class Layout:
     """The paths and names of one set of disposable hosts.
 
@@ -53,18 +65,13 @@ class Layout:
     ``base`` carries :attr:`tag`, which is derived from ``base``, and only things with that tag are ever touched.
 
     :param base: the directory; ``None`` for the environment variable TOOLKIT_HOSTS_DIR, else ``hosts`` under the
-        collection's state directory.
+        collection's state directory. Root file systems lie in ``images`` below it unless TOOLKIT_HOSTS_IMAGES names
+        another directory, which several sets may share.
     """
 
     def __init__(self, base: str | None = None) -> None:
         base = base or os.environ.get("TOOLKIT_HOSTS_DIR") or os.path.join(base_directory("state"), "hosts")
         self.base = os.path.realpath(base)
-        if not _BASE.fullmatch(self.base):
-            # The kernel's overlay options are split at colons and commas, and backslashes would have to be doubled.
-            raise ValidationError(
-                f"TOOLKIT_HOSTS_DIR={self.base!r} holds characters that mount options can't carry.",
-                hint="Choose a path of letters, digits and . _ - + @ /.",
-            )
         self.tag = "tk" + hashlib.sha256(self.base.encode()).hexdigest()[:6]
         self.bridge = f"{self.tag}-br"
         self.table = f"scripts_toolkit_hosts_{self.tag}"
@@ -72,7 +79,14 @@ class Layout:
         self.lock = os.path.join(self.base, "lock")
         self.key = os.path.join(self.base, "id_ed25519")
         self.known_hosts = os.path.join(self.base, "known_hosts")
-        self.images = os.path.join(self.base, "images")
+        self.images = os.path.realpath(os.environ.get("TOOLKIT_HOSTS_IMAGES") or os.path.join(self.base, "images"))
+        for variable, path in (("TOOLKIT_HOSTS_DIR", self.base), ("TOOLKIT_HOSTS_IMAGES", self.images)):
+            if not _PATH.fullmatch(path):
+                # The kernel splits the options of an overlay at colons and commas.
+                raise ValidationError(
+                    f"{variable}={path!r} holds characters that mount options can't carry.",
+                    hint="Choose a path of letters, digits and . _ - + @ /.",
+                )
         self.machines = os.path.join(self.base, "machines")
         self.packages = os.path.join(self.base, "packages")
 
