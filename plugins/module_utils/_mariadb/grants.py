@@ -90,6 +90,11 @@ def _revoke(plan: GrantPlan, wish: UserWish, target: Target, want: Held) -> None
     words = ", ".join(listed)
     plan.statements.append((f"REVOKE {words} ON {target.sql()} FROM %s@%s", wish.key))
     plan.revoked.append(f"{words} ON {target}".replace("%%", "%"))
+    # Revoking a privilege on the whole table takes the same one on its columns along.
+    whole = {name for name, column in extra if column is None}
+    again = {(name, column) for name, column in want.privileges if column is not None and name in whole}
+    if again:
+        plan.statements.append((f"GRANT {privileges_sql(again)} ON {target.sql()} TO %s@%s", wish.key))
     have.privileges -= extra
     have.option = want.option
 

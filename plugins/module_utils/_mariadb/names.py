@@ -82,16 +82,21 @@ def account(user: str, host: str) -> str:
     return f"'{user}'@'{host}'"
 
 
+def _printable(text: str) -> bool:
+    """Return whether MariaDB can keep the text as a name: printable, and within Unicode's first 65,536 characters."""
+    return text.isprintable() and all(ord(character) <= 0xFFFF for character in text)
+
+
 def check_database(name: str, option: str = "databases.name") -> str:
     """Return ``name`` if a database may have it.
 
-    :raises ValidationError: it is empty, longer than 64 characters, ends in a space, or has control characters or a
-        backslash.
+    :raises ValidationError: it is empty, longer than 64 characters, ends in a space, or has a control character, a
+        backslash or an emoji (a character above U+FFFF).
     """
-    if not name or len(name) > _IDENTIFIER_MAX or name.endswith(" ") or not name.isprintable() or "\\" in name:
+    if not name or len(name) > _IDENTIFIER_MAX or name.endswith(" ") or not _printable(name) or "\\" in name:
         raise ValidationError(
             f"{option}={name!r} is not a database name.",
-            hint="It has 1 to 64 characters, no backslash or control character, and no space at the end.",
+            hint="It has 1 to 64 characters, no backslash, control character or emoji, and no space at the end.",
         )
     return name
 
@@ -99,11 +104,13 @@ def check_database(name: str, option: str = "databases.name") -> str:
 def check_user(name: str, option: str = "users.name") -> str:
     """Return ``name`` if an account may have it.
 
-    :raises ValidationError: it is empty (anonymous), longer than 128 characters or has control characters.
+    :raises ValidationError: it is empty (anonymous), longer than 128 characters, has spaces around it, control
+        characters or emojis.
     """
-    if not name or len(name) > _USER_MAX or not name.isprintable():
+    if not name or len(name) > _USER_MAX or name != name.strip() or not _printable(name):
         raise ValidationError(
-            f"{option}={name!r} is not a user name.", hint="It has 1 to 128 characters and no control character."
+            f"{option}={name!r} is not a user name.",
+            hint="It has 1 to 128 characters, no control character or emoji, and no space around it.",
         )
     return name
 
