@@ -26,6 +26,7 @@ __all__ = [
     "parse_all",
     "parse_days",
     "parse_files",
+    "parse_key",
     "refuse_duplicates",
     "tls_certificate_spec",
 ]
@@ -173,7 +174,11 @@ def parse_days(item: Mapping, option: str, least: int, most: int) -> int:
     return days
 
 
-def _parse(item: Mapping, store: str) -> Wanted:
+def parse_key(item: Mapping) -> KeyKind:
+    """Return the kind of key of an item.
+
+    :raises ValidationError: there is no key of that type and size.
+    """
     key = item.get("key") or {"type": "ecdsa", "size": None}
     size = key["size"] if key.get("size") is not None else _DEFAULT_SIZE[key["type"]]
     if size not in _SIZES[key["type"]]:
@@ -181,6 +186,10 @@ def _parse(item: Mapping, store: str) -> Wanted:
         raise ValidationError(
             f"key.size={size} does not exist for {key['type']} keys; one of {sizes}.", item=item["name"]
         )
+    return KeyKind(key["type"], size)
+
+
+def _parse(item: Mapping, store: str) -> Wanted:
     lifetime = parse_days(item, "lifetime", 1, 36500)
     renew_before = parse_days(item, "renew_before", 0, 36500)
     if renew_before >= lifetime:
@@ -199,7 +208,7 @@ def _parse(item: Mapping, store: str) -> Wanted:
         name=item["name"],
         domains=domains,
         provider=item["provider"],
-        kind=KeyKind(key["type"], size),
+        kind=parse_key(item),
         usages=tuple(sorted(set(item["usages"]))),
         lifetime=lifetime,
         renew_before=renew_before,
