@@ -90,7 +90,9 @@ class _Unanswered(Exception):
     """A call through a new connection brought no answer of our module; ``auth``: the host refused to let us in."""
 
     def __init__(self, text: str, auth: bool = False) -> None:
-        super().__init__(text)
+        # ssh says first what it is about to do, and last what went wrong.
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        super().__init__(lines[-1] if lines else "no reason given")
         self.auth = auth
 
 
@@ -179,9 +181,9 @@ class ConfirmedAction(ActionBase):
             try:
                 answer = self._call_anew("confirm", token, task_vars, port, left)
             except _Unanswered as error:
-                last = str(error).strip()
+                last = str(error)
                 refused += error.auth
-                self._display.vvv(f"commit-confirm: attempt {attempt + 1} brought no answer: {last}")
+                self._display.v(f"commit-confirm: attempt {attempt + 1} brought no answer: {last}")
                 pause = _PAUSES[min(attempt, len(_PAUSES) - 1)]
                 time.sleep(max(0.0, min(pause, deadline - time.monotonic())))
                 attempt += 1
@@ -210,7 +212,7 @@ class ConfirmedAction(ActionBase):
                 if outcome.get("state") not in ("pending", "confirming"):
                     break
             except _Unanswered as error:
-                last = str(error).strip()
+                last = str(error)
             time.sleep(_PAUSES[min(attempt, len(_PAUSES) - 1)])
             attempt += 1
         else:

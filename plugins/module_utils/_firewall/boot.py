@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Loading our tables at boot: one small unit beside Debian's nftables.service, which is left alone."""
+"""Loading our tables at boot, and again after a flush: one small unit beside the nftables.service of Debian."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from .._core.errors import UnavailableError
 from .._core.files import fsync_directory, read_bytes, remove_file, write_atomic
 from .._core.paths import base_directory
 
-__all__ = ["UNIT", "UNIT_PATH", "UNIT_TEXT", "Boot", "rules_directory"]
+__all__ = ["UNIT", "UNIT_FILES", "Boot", "rules_directory"]
 
 UNIT = "scripts-toolkit-firewall.service"
-UNIT_PATH = f"/etc/systemd/system/{UNIT}"
+_UNITS = "/etc/systemd/system"
 
 
 def rules_directory() -> str:
@@ -25,7 +25,8 @@ def rules_directory() -> str:
     return os.path.join(base_directory("config", 0), "firewall")
 
 
-UNIT_TEXT = f"""\
+_LOAD = f"""/usr/sbin/nft 'include "{rules_directory()}/*.nft"'"""
+_UNIT_TEXT = f"""\
 # Written by scripts.toolkit.nft_ruleset; it replaces changes made here.
 [Unit]
 Description=Firewall tables of scripts.toolkit
@@ -34,10 +35,7 @@ DefaultDependencies=no
 Wants=network-pre.target
 Before=network-pre.target shutdown.target
 Conflicts=shutdown.target
-# /etc/nftables.conf of Debian begins with "flush ruleset": load after it, and again whenever it is loaded.
 After=local-fs.target nftables.service
-PartOf=nftables.service
-ReloadPropagatedFrom=nftables.service
 
 [Service]
 Type=oneshot
@@ -45,13 +43,32 @@ RemainAfterExit=yes
 StandardInput=null
 ProtectSystem=full
 ProtectHome=true
-ExecStart=/usr/sbin/nft 'include "{rules_directory()}/*.nft"'
-ExecReload=/usr/sbin/nft 'include "{rules_directory()}/*.nft"'
+ExecStart={_LOAD}
+ExecReload={_LOAD}
 
 [Install]
 WantedBy=sysinit.target
 """
 # No ExecStop: stopping the unit must not open the host.
+
+_DROP_IN_TEXT = f"""\
+# Written by scripts.toolkit.nft_ruleset; it replaces changes made here.
+# /etc/nftables.conf of Debian begins with "flush ruleset": whenever it is loaded, load our tables again.
+[Service]
+ExecStartPost=-{_LOAD}
+ExecReload=-{_LOAD}
+"""
+
+UNIT_FILES = {
+    f"{_UNITS}/{UNIT}": _UNIT_TEXT,
+    f"{_UNITS}/nftables.service.d/scripts-toolkit.conf": _DROP_IN_TEXT,
+}
+"""Path and text of what systemd is to know."""
+
+
+def _text(path: str) -> str | None:
+    data = read_bytes(path)
+    return None if data is None else data.decode("utf-8", "replace")
 
 
 class Boot:
@@ -63,18 +80,18 @@ class Boot:
 
     def stored(self) -> str | None:
         """Return the rules file's text; ``None``: there is none."""
-        data = read_bytes(self.path)
-        return None if data is None else data.decode("utf-8", "replace")
+        return _text(self.path)
 
-    def unit_text(self) -> str | None:
-        """Return the unit file's text; ``None``: there is none."""
-        data = read_bytes(UNIT_PATH)
-        return None if data is None else data.decode("utf-8", "replace")
+    def unit_differences(self, wanted: bool) -> list[tuple[str, str | None, str | None]]:
+        """Return path, text and wanted text of the unit files that are not as they should be. Where the table is not
+        ``wanted``, they should be gone with the last one."""
+        if not wanted and self.others():
+            return []
+        pairs = [(path, _text(path), text if wanted else None) for path, text in UNIT_FILES.items()]
+        return [pair for pair in pairs if pair[1] != pair[2]]
 
-    def unit_ready(self) -> bool:
-        """Return whether the unit is as it should be: file, enabled, and active."""
-        if self.unit_text() != UNIT_TEXT:
-            return False
+    def unit_runs(self) -> bool:
+        """Return whether the unit is enabled and active."""
         done = self._commands.run(
             [self._commands.require("systemctl", "systemd"), "show", "-p", "UnitFileState,ActiveState", UNIT]
         )
@@ -94,27 +111,37 @@ class Boot:
         os.makedirs(directory, mode=0o700, exist_ok=True)
         fsync_directory(os.path.dirname(os.path.dirname(directory)))
         fsync_directory(os.path.dirname(directory))
-        if self.unit_text() != UNIT_TEXT:
-            write_atomic(UNIT_PATH, UNIT_TEXT.encode(), mode=0o644)
+        different = self.unit_differences(True)
+        for unit_path, _before, unit_text in different:
+            os.makedirs(os.path.dirname(unit_path), mode=0o755, exist_ok=True)
+            write_atomic(unit_path, (unit_text or "").encode(), mode=0o644)
+        if different:
             self._systemctl("daemon-reload")
         self._systemctl("--quiet", "enable", UNIT)
-        fsync_directory("/etc/systemd/system/sysinit.target.wants")
-        fsync_directory("/etc/systemd/system")
+        fsync_directory(f"{_UNITS}/sysinit.target.wants")
+        fsync_directory(_UNITS)
         if self.stored() != text:
             write_atomic(self.path, text.encode(), mode=0o600)
 
     def start(self) -> None:
-        """Have systemd know that the tables are loaded, so that a reload of nftables.service loads ours again."""
+        """Have systemd load what was written, as it will at boot: a unit that fails then fails now."""
         self._systemctl("start", UNIT)
 
     def remove(self) -> None:
         """Remove the rules file, and the unit when it was the last one."""
         if os.path.isdir(rules_directory()):
             remove_file(self.path)
-        if self.others() or self.unit_text() is None:
+        different = self.unit_differences(False)
+        if not different:
             return
-        self._systemctl("--quiet", "disable", "--now", UNIT)
-        remove_file(UNIT_PATH)
+        if any(os.path.basename(path) == UNIT for path, _before, _wanted in different):
+            self._systemctl("--quiet", "disable", "--now", UNIT)
+        for path, _before, _wanted in different:
+            remove_file(path)
+        try:
+            os.rmdir(f"{_UNITS}/nftables.service.d")
+        except OSError:
+            pass  # Somebody else's drop-ins are in it, or it is gone.
         self._systemctl("daemon-reload")
 
     def _systemctl(self, *arguments: str) -> None:

@@ -17,7 +17,7 @@ from .._core.commands import Commands
 from .._core.errors import ConflictError, ValidationError
 from .._core.files import read_bytes, write_atomic
 from .._core.module import text_diff
-from .boot import UNIT_PATH, UNIT_TEXT, Boot
+from .boot import Boot
 from .nft import Nft, is_ours
 from .render import Policies, render_file, render_table
 from .rules import Rule, parse_rules
@@ -169,23 +169,15 @@ class Ruleset:
         return result
 
     def _differences(self, result: dict, before: str | None, after: str | None, stored: str | None) -> None:
-        """Fill in ``changed`` and ``diff``: the live table, the rules file, the unit."""
+        """Fill in ``changed`` and ``diff``: the live table, the rules file, the unit files."""
         if before != after:
             result["diff"].append(text_diff(f"table inet {self._table}", before, after))
         wanted = None if self._absent else self._file
         if stored != wanted and before == after:
             # Otherwise it would only repeat the diff of the live table.
             result["diff"].append(text_diff(self._boot.path, stored, wanted))
-        unit = self._boot.unit_text()
-        if self._absent:
-            stale = unit is not None and not self._boot.others()
-            if stale:
-                result["diff"].append(text_diff(UNIT_PATH, unit, None))
-        else:
-            stale = not self._boot.unit_ready()
-            if unit != UNIT_TEXT:
-                result["diff"].append(text_diff(UNIT_PATH, unit, UNIT_TEXT))
-        result["changed"] = bool(result["diff"]) or stale
+        result["diff"] += [text_diff(*difference) for difference in self._boot.unit_differences(not self._absent)]
+        result["changed"] = bool(result["diff"]) or not (self._absent or self._boot.unit_runs())
 
     def _put_right(self) -> None:
         if self._absent:
