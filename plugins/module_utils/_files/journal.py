@@ -70,6 +70,19 @@ class Journals:
             if not name.startswith(".") and name.endswith((".json", ".done"))
         )
 
+    def _unborn(self) -> list[str]:
+        """Return the paths of journals that were not written to their end; nothing had been touched then."""
+        try:
+            names = os.listdir(self.directory)
+        except FileNotFoundError:
+            return []
+        return [os.path.join(self.directory, name) for name in names if name.startswith(".") and name.endswith(".new")]
+
+    @property
+    def in_order(self) -> bool:
+        """True when no process left anything, and none is at work."""
+        return not self.pending() and not self._unborn()
+
     @contextmanager
     def lock(self, wait: float) -> Iterator[None]:
         """Hold the lock under which files are changed; it ends with the process.
@@ -117,9 +130,8 @@ class Journals:
         :raises IntegrityError: a journal can't be read, or something can't be put back; the journal stays.
         """
         reports = []
-        for name in os.listdir(self.directory):
-            if name.startswith(".") and name.endswith(".new"):
-                remove_file(os.path.join(self.directory, name))
+        for path in self._unborn():
+            remove_file(path)
         for path in self.pending():
             transaction = self._load(path)
             if transaction.done:

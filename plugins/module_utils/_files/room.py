@@ -62,7 +62,7 @@ class FileTreeRoom:
         return self._apply(request, wishes, sets)
 
     def _recover(self) -> list[dict]:
-        if not self._journals.pending():
+        if self._journals.in_order:
             return []
         if self._check:
             return self._journals.owed_recoveries()
