@@ -22,7 +22,7 @@ from .layout import SUITES, Layout, exclusive, exclusive_if_free
 
 __all__ = ["FORMAT", "PACKAGES", "Images", "image_key", "mirrors", "remove_tree", "sources"]
 
-FORMAT = 2
+FORMAT = 3
 """Raise it when the way an image is made changes; every image is built anew then."""
 
 PACKAGES = (
@@ -170,7 +170,8 @@ class Images:
         place = tempfile.mkdtemp(prefix=f".build-{suite}-", dir=self._layout.images)
         root = os.path.join(place, "root")
         try:
-            options = [f"--aptopt={option}" for option in self._apt_options]
+            # dpkg would wait for the disk after each file; a build that is cut short is thrown away whole.
+            options = ["--dpkgopt=force-unsafe-io", *(f"--aptopt={option}" for option in self._apt_options)]
             # In namespaces of its own that die with this process: kill -9 leaves no mount and no apt behind.
             self._commands.check(
                 [*_DIES_WITH_US, "unshare", "--mount", "--pid", "--fork", "--kill-child",
@@ -192,7 +193,8 @@ class Images:
                 remove_tree(place, self._commands)
 
     def _finish(self, root: str, certificates: dict[str, bytes]) -> None:
-        for path in glob.glob(f"{root}/etc/ssh/ssh_host_*") + [f"{root}/etc/apt/apt.conf.d/99mmdebstrap"]:
+        configuration = [f"{root}/etc/apt/apt.conf.d/99mmdebstrap", f"{root}/etc/dpkg/dpkg.cfg.d/99mmdebstrap"]
+        for path in glob.glob(f"{root}/etc/ssh/ssh_host_*") + configuration:
             if os.path.exists(path):
                 os.unlink(path)
         self._commands.check(["systemctl", "--quiet", "--root", root, "enable", "systemd-networkd.service"])
