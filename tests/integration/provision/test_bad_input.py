@@ -10,7 +10,7 @@ import os
 
 import pytest
 
-from .conftest import CANARY, DOMAIN, boot
+from ansible_collections.scripts.toolkit.tests.integration.provision.lab import CANARY, DOMAIN, boot
 
 SITE = {"name": DOMAIN, "domains": [DOMAIN]}
 
@@ -26,7 +26,9 @@ def lab(hosts, tmp_path_factory):
 
 def fails(lab, *parts: str, arguments: tuple = (), **variables) -> None:
     """Run with ``variables`` and hold: it fails with an error that has all ``parts``, and the site serves as before."""
-    state = "cd /etc && find nginx php mysql logrotate.d ssl/scripts-toolkit -type f -o -type l | sort | xargs sha256sum"
+    state = (
+        "cd /etc && find nginx php mysql logrotate.d ssl/scripts-toolkit -type f -o -type l | sort | xargs sha256sum"
+    )
     before = lab.inside(state)
     run = lab.run(*arguments, variables=variables)
     assert run.rc == 2, run.output
@@ -70,7 +72,9 @@ def test_a_package_that_does_not_exist(lab):
 
 
 def test_the_package_mirror_is_down(lab):
-    lab.inside("mv /etc/apt/sources.list /root/kept; echo 'deb http://127.0.0.1:9/debian stable main' >/etc/apt/sources.list")
+    lab.inside(
+        "mv /etc/apt/sources.list /root/kept; echo 'deb http://127.0.0.1:9/debian stable main' >/etc/apt/sources.list"
+    )
     lab.inside("rm -rf /var/lib/apt/lists/*")
     try:
         fails(lab, "unavailable", "127.0.0.1:9", php_fpm_packages=["php-fpm", "php-mysql", "php-gd"])

@@ -10,7 +10,7 @@ import os
 
 import pytest
 
-from .conftest import CANARY, DOMAIN, VARIABLES, Lab, boot
+from ansible_collections.scripts.toolkit.tests.integration.provision.lab import CANARY, DOMAIN, VARIABLES, Lab, boot
 
 FIRST_RUN, UNCHANGED_RUN = 20, 12
 """Remote calls that the profile may take, facts included."""
@@ -25,7 +25,9 @@ def changed_phases(lab: Lab) -> set[str]:
     """Return the names of the tasks that the last run in the trail reports as changed."""
     entries = lab.entries()
     last = entries[-1]["run_id"]
-    results = [entry["details"] for entry in entries if entry["run_id"] == last and entry["event_type"] == "TASK_RESULT"]
+    results = [
+        entry["details"] for entry in entries if entry["run_id"] == last and entry["event_type"] == "TASK_RESULT"
+    ]
     return {result["task"] for result in results if result.get("changed")}
 
 
