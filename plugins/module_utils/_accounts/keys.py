@@ -122,9 +122,8 @@ def parse_keys(texts: Iterable[str], item: str) -> tuple[Key, ...]:
         try:
             key = parse_key(line)
         except ValidationError as error:
-            error.message = f"users.authorized_keys, key {number}: {error.message}"
-            error.item = item
-            raise
+            message = f"users.authorized_keys, key {number}: {error.message}"
+            raise ValidationError(message, hint=error.hint, item=item) from None
         if found.setdefault(key.identity, key).options != key.options:
             raise ConflictError(
                 f"users.authorized_keys, key {number} is there twice with different options.",
@@ -144,7 +143,7 @@ def merge_keys(text: str, wanted: Iterable[Key], exclusive: bool) -> str:
     missing = {key.identity: key for key in wanted}
     seen = set()
     lines = []
-    for line in text.rstrip("\n").split("\n") if text.strip("\n") else []:
+    for line in text.removesuffix("\n").split("\n") if text else []:
         try:
             identity = parse_key(line).identity if line.strip() and not line.lstrip().startswith("#") else None
         except ValidationError:

@@ -178,8 +178,10 @@ def connect(settings: Settings) -> Server:
             raise TimeoutExpired(f"MariaDB at login_socket={settings.socket} does not answer.") from None
         failure = _translated(error, settings.timeout)
         if failure.kind == "permission":
-            failure.message = f"MariaDB refuses login_user={settings.user}: {error.args[-1]}."
-            failure.hint = "Use become: true (root authenticates by its socket), or give login_user and login_password."
+            raise PermissionDenied(
+                f"MariaDB refuses login_user={settings.user}: {error.args[-1]}.",
+                hint="Use become: true (root authenticates by its socket), or give login_user and login_password.",
+            ) from None
         raise failure from None
     except OSError as error:
         raise UnavailableError(f"login_socket={settings.socket}: {error.strerror or error}.") from None
