@@ -88,7 +88,7 @@ options:
         type: list
         elements: dict
         suboptions:
-          "on":
+          object:
             description:
               - C(*.*), C(db.*), C(db.table), C(FUNCTION db.name) or C(PROCEDURE db.name). Names with dots, spaces or
                 backquotes stand in backquotes.
@@ -168,7 +168,7 @@ EXAMPLES = r"""
       - name: shop
         password: "{{ shop_database_password }}"
         grants:
-          - "on": shop.*
+          - object: shop.*
             privileges: [ALL]
 
 - name: A reporting user who sees some columns, and the monitoring that logs in by the socket
@@ -179,12 +179,12 @@ EXAMPLES = r"""
         password: "{{ reports_password }}"
         tls_required: true
         grants:
-          - "on": shop.customers
+          - object: shop.customers
             privileges: ["SELECT (id, country)"]
       - name: prometheus
         plugin: unix_socket
         grants:
-          - "on": "*.*"
+          - object: "*.*"
             privileges: [PROCESS, REPLICATION CLIENT]
 
 - name: An application has gone
@@ -271,7 +271,7 @@ from ansible_collections.scripts.toolkit.plugins.module_utils._core.module impor
 from ansible_collections.scripts.toolkit.plugins.module_utils._mariadb.apply import apply_schema
 
 _GRANT = {
-    "on": {"type": "str", "required": True},
+    "object": {"type": "str", "required": True},
     "privileges": {"type": "list", "elements": "str", "required": True},
     "grant_option": {"type": "bool", "default": False},
     "wildcard": {"type": "bool", "default": False},

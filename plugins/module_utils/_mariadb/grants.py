@@ -30,12 +30,12 @@ class GrantPlan:
 def _wanted(wish: UserWish, state: State) -> dict[Target, Held]:
     wanted: dict[Target, Held] = {}
     for grant in wish.grants or ():
-        target = parse_target(grant.on, grant.wildcard, state.fold)
+        target = parse_target(grant.object, grant.wildcard, state.fold)
         privileges = parse_privileges(grant.privileges, target, state.version)
         held = wanted.setdefault(target, Held(option=grant.option))
         if held.option != grant.option:
             raise ConflictError(
-                f"grants.on={grant.on} is listed with and without grant_option.", hint="Make them one.", item=wish.item
+                f"grants.object={grant.object} is listed with and without grant_option.", hint="Make them one.", item=wish.item
             )
         held.privileges |= privileges
     return wanted

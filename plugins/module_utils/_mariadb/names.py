@@ -181,25 +181,25 @@ def parse_target(text: str, wildcard: bool = False, fold: bool = False) -> Targe
     match = _TARGET.fullmatch(text.strip())
     if not match:
         raise ValidationError(
-            f"grants.on={text!r} is not something to grant on.",
+            f"grants.object={text!r} is not something to grant on.",
             hint="Write *.*, db.*, db.table, FUNCTION db.name or PROCEDURE db.name.",
         )
     kind, first, second = match["kind"], match["first"], match["second"]
     if first == "*" or (second == "*" and kind):
         if (first, second) == ("*", "*") and not kind:
             return Target("global")
-        raise ValidationError(f"grants.on={text!r} has its * at the wrong place.", hint="Write *.* or db.*.")
+        raise ValidationError(f"grants.object={text!r} has its * at the wrong place.", hint="Write *.* or db.*.")
     database, name = _unquote(first), _unquote(second)
     if fold:
         database = database.lower()
         name = name.lower() if kind in (None, "TABLE") else name
     literal = re.sub(r"\\([_%])", r"\1", database)
-    check_database(literal, "grants.on")
+    check_database(literal, "grants.object")
     if second == "*":
         return Target("database", database if wildcard else re.sub(r"([_%])", r"\\\1", literal))
     if wildcard:
-        raise ValidationError(f"grants.wildcard can't be used with grants.on={text!r}.", hint="It needs db.*.")
-    check_database(name, "grants.on")
+        raise ValidationError(f"grants.wildcard can't be used with grants.object={text!r}.", hint="It needs db.*.")
+    check_database(name, "grants.object")
     return Target((kind or "table").lower(), literal, name)
 
 

@@ -34,9 +34,9 @@ class DatabaseWish:
 
 @dataclass(frozen=True)
 class GrantWish:
-    """``privileges`` as the person wrote them on ``on``; parsed when the server's version is known."""
+    """``privileges`` as the person wrote them on ``object``; parsed when the server's version is known."""
 
-    on: str
+    object: str
     privileges: tuple[str, ...]
     option: bool
     wildcard: bool
@@ -127,7 +127,7 @@ def _user_wish(entry: Mapping, secure: bool) -> UserWish:
     grants = entry.get("grants")
     if grants is not None:
         grants = tuple(
-            GrantWish(grant["on"], tuple(grant["privileges"]), bool(grant["grant_option"]), bool(grant["wildcard"]))
+            GrantWish(grant["object"], tuple(grant["privileges"]), bool(grant["grant_option"]), bool(grant["wildcard"]))
             for grant in grants
         )
     return UserWish(name, host, password, plugin, grants, entry["exclusive_grants"], entry.get("tls_required"), present)

@@ -170,7 +170,7 @@ def test_a_preview_sends_nothing_and_predicts_the_same():
             databases=[("test", "utf8mb4", "utf8mb4_general_ci"), ("gone", "latin1", "latin1_bin")],
             test_grants=2,
         )
-        entries = [user("new", host="::1", password="x", grants=[{"on": "shop.*", "privileges": ["ALL"],
+        entries = [user("new", host="::1", password="x", grants=[{"object": "shop.*", "privileges": ["ALL"],
                    "grant_option": False, "wildcard": False}]), user("old", state="absent")]  # fmt: skip
         work, databases, users = schema(server, [database(), database("gone", state="absent")], entries, check=check)
         work.secure(databases, users, allow_drop=False)
@@ -255,7 +255,7 @@ def test_a_new_user_needs_a_way_in():
 
 
 def test_one_bad_item_does_not_keep_the_others():
-    grant = {"on": "shop.*", "privileges": ["SELCT"], "grant_option": False, "wildcard": False}
+    grant = {"object": "shop.*", "privileges": ["SELCT"], "grant_option": False, "wildcard": False}
     server = RecordedServer()
     entries = [user("a", plugin="unix_socket", grants=[grant]), user("b", plugin="unix_socket")]
     work, _databases, users = schema(server, users=entries)
