@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.scripts.toolkit.plugins.plugin_utils._hosts import Hosts
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The whole profile on real hosts: what a run did, seen from its output, its record, the network and the host itself."""
+"""The whole profile on a real host: what a run did, seen from its output, its record, the network and the host."""
 
 from __future__ import annotations
 

@@ -25,10 +25,8 @@ def changed_phases(lab: Lab) -> set[str]:
     """Return the names of the tasks that the last run in the trail reports as changed."""
     entries = lab.entries()
     last = entries[-1]["run_id"]
-    results = [
-        entry["details"] for entry in entries if entry["run_id"] == last and entry["event_type"] == "TASK_RESULT"
-    ]
-    return {result["task"] for result in results if result.get("changed")}
+    results = [entry for entry in entries if entry["run_id"] == last and entry["event_type"] == "TASK_RESULT"]
+    return {entry["details"]["task"] for entry in results if entry["details"].get("changed")}
 
 
 def test_from_an_empty_host_to_a_web_server(lab):
