@@ -66,6 +66,12 @@ options:
     elements: str
     choices: [downgrade, essential, held, removals]
     default: []
+  start_services:
+    description:
+      - Whether packages may start their services when they are installed, as they do on Debian.
+      - If not, a policy forbids it during the installation, which is void as soon as this module ends, however it ends.
+    type: bool
+    default: true
   lock_timeout:
     description: How many seconds to wait for another package manager to end.
     type: int
@@ -138,6 +144,11 @@ outcomes:
       action: install
       version_before: null
       version_after: 1.22.1-9
+output:
+  description: The last lines that C(apt-get) wrote.
+  returned: when it failed
+  type: list
+  elements: str
 installed:
   description: Version by name of the packages wanted that are installed.
   returned: always
@@ -168,6 +179,7 @@ def main():
             "install_recommends": {"type": "bool", "default": False},
             "purge": {"type": "bool", "default": False},
             "allow": {"type": "list", "elements": "str", "choices": list(ALLOWANCES), "default": []},
+            "start_services": {"type": "bool", "default": True},
             "lock_timeout": {"type": "int", "default": 300},
         },
         supports_check_mode=True,

@@ -110,17 +110,26 @@ def classify(done: Completed) -> ToolkitError:
         return PermissionDenied(f"apt-get: {first}", hint="Use become: true, or a user who may do this.")
     broken = broken_packages(done)
     if broken:
-        name, reason = next(iter(broken.items()))
-        return ConflictError(f"dpkg could not process {name}: {reason}", hint="The output says why; run again after.")
+        return next(iter(broken.values()))
     if _UNMET.search(text) or "held broken packages" in text or "Unmet dependencies" in text:
         return ConflictError(f"apt-get: {first}", hint="What is wanted or held excludes each other.")
     return UnavailableError(f"apt-get: {first}")
 
 
-def broken_packages(done: Completed) -> dict[str, str]:
-    """Return ``{package: reason}`` for those that dpkg complained of."""
-    found = _BROKEN.findall(f"{done.err}\n{done.out}")
-    return {(name or archive).split(":")[0]: reason.strip() for name, archive, reason in found}
+def broken_packages(done: Completed) -> dict[str, ToolkitError]:
+    """Return the errors of those packages that dpkg complained of."""
+    broken: dict[str, ToolkitError] = {}
+    for name, archive, reason in _BROKEN.findall(f"{done.err}\n{done.out}"):
+        package = (name or archive).split(":")[0]
+        message = f"dpkg could not process {package}: {reason.strip()}"
+        if "No space left on device" in reason:
+            error: ToolkitError = UnavailableError(message, hint="Free space, then run again.", item=package)
+        else:
+            error = ConflictError(
+                message, hint=f"Put that right, then run again; see dpkg --status {package}.", item=package
+            )
+        broken.setdefault(package, error)
+    return broken
 
 
 class Apt:

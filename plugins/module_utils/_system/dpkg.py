@@ -89,12 +89,15 @@ class Installed:
         """Names of the packages that dpkg has left half-way."""
         return sorted(package.name for package in self.packages if package.interrupted)
 
-    def versions(self) -> dict[str, str]:
-        """Return ``{name: version}`` of all that is present; foreign architectures as ``name:architecture``."""
+    def versions(self, unfinished: bool = False) -> dict[str, str]:
+        """Return ``{name: version}`` of all that is installed; foreign architectures as ``name:architecture``.
+
+        :param unfinished: count also what dpkg has left half-way.
+        """
         return {
             package.name if package.arch in (self.native, "all") else f"{package.name}:{package.arch}": package.version
             for package in self.packages
-            if package.present
+            if package.installed or (unfinished and package.present)
         }
 
 

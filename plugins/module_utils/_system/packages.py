@@ -6,12 +6,13 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 
-from .._core.commands import Commands
+from .._core.commands import Commands, Completed
 from .._core.errors import ConflictError, NotFoundError, ToolkitError, UnavailableError
 from .._core.module import text_diff
 from .._core.outcomes import Outcomes
@@ -20,6 +21,7 @@ from .debian_version import compare_versions
 from .dpkg import Dpkg, Installed
 from .package_requests import Request, read_requests
 from .package_solver import Solver
+from .service_policy import no_service_starts, remove_stale_policy
 
 __all__ = ["Packages"]
 
@@ -28,6 +30,7 @@ _FLAGS = {
     "essential": "--allow-remove-essential",
     "held": "--allow-change-held-packages",
 }
+_OUTPUT_LINES = 40
 _FRESH = 60
 """Lists younger than this many seconds are not fetched again because a package is not in them."""
 
@@ -41,6 +44,7 @@ class Packages:
     :param cache_valid_time: seconds for which fetched lists are new enough.
     :param purge: also remove the configuration of packages that are removed.
     :param allow: which of ``package_solver.ALLOWANCES`` are given.
+    :param start_services: let packages start their services.
     :param lock_timeout: seconds to wait for another package manager.
     :param warn: takes a sentence that people should read.
     :raises ToolkitError: the options make no sense.
@@ -55,6 +59,7 @@ class Packages:
         install_recommends: bool = False,
         purge: bool = False,
         allow: Iterable[str] = (),
+        start_services: bool = True,
         lock_timeout: int = 300,
         warn: Callable[[str], None] | None = None,
     ) -> None:
@@ -64,6 +69,7 @@ class Packages:
         self._recommends = install_recommends
         self._purge = purge
         self._allow = set(allow)
+        self._start_services = start_services
         self._lock_timeout = lock_timeout
         self._warn = warn or (lambda _text: None)
         self._errors: dict[str, ToolkitError] = {}
@@ -73,6 +79,7 @@ class Packages:
         self._refreshed = False
         self._refresh_error: ToolkitError | None = None
         self._private: str | None = None
+        self._output: list[str] = []
 
     def apply(self, check_mode: bool = False) -> dict:
         """Do it (in check mode, only say what would be done) and return the result of the module.
@@ -168,9 +175,13 @@ class Packages:
                 continue
             if check_mode and (repairs or (unknown and self._refresh_error is not None)):
                 # Not to be known before the repair, or without lists: they would be installed, in some version.
+                if self._refresh_error is not None:
+                    self._warn(f"What apt would do can't be known: {self._refresh_error.message}")
                 return todo, Simulation()
             if not todo:
-                raise verdict.error or UnavailableError("apt-get can't repair what was interrupted.")
+                # Nothing is removed without having been shown first, so that apt may still try.
+                self._errors["dpkg"] = verdict.error or UnavailableError("apt-get can't repair what was interrupted.")
+                return [], Simulation()
             blamed = solver.refused(todo, verdict)
             for name, error in blamed.items():
                 lacking = isinstance(error, NotFoundError) and self._refresh_error is not None
@@ -192,31 +203,42 @@ class Packages:
             removes = any(step.verb != "Inst" for step in simulation.steps)
             flags = [*(_FLAGS[name] for name in sorted(self._allow) if name in _FLAGS)]
             arguments = [*flags, *([] if removes else ["--no-remove"]), *solver.arguments(todo)]
-            done = self._apt.install(arguments)
+            done = self._install(arguments)
             failed = None if done.ok else classify(done)
             if isinstance(failed, UnavailableError) and "could not fetch" in failed.message:
                 # A version that the mirror has replaced needs new lists; what else can be fetched is done.
                 if not self._refreshed:
                     self._refresh(check_mode=False)
-                done = self._apt.install(["--fix-missing", *arguments])
+                done = self._install(["--fix-missing", *arguments])
                 failed = None if done.ok else classify(done)
             after = self._dpkg.installed()
+            if failed is not None and self._dpkg.interrupted(after):
+                # Where one package broke, apt leaves others unpacked that have done nothing wrong.
+                with self._dpkg.locked():
+                    self._dpkg.repair()
+                after = self._dpkg.installed()
             broken = broken_packages(done)
             for request in todo:
-                if request.name in self._errors or request.fulfilled(after, self._purge):
-                    continue
-                reason = broken.get(request.name.partition(":")[0])
-                self._errors[request.name] = (
-                    ConflictError(f"dpkg could not process {request.name}: {reason}", item=request.name)
-                    if reason
-                    else failed or UnavailableError(f"apt-get did not bring {request.name} to {request.state}.")
-                )
-            if failed is not None and not self._errors:
-                raise failed
+                if request.name not in self._errors and not request.fulfilled(after, self._purge):
+                    missed = UnavailableError(f"apt-get did not bring {request.name} to {request.state}.")
+                    self._errors[request.name] = broken.get(request.name.partition(":")[0]) or failed or missed
+            if failed is not None:
+                self._output = f"{done.out}\n{done.err}".strip().splitlines()[-_OUTPUT_LINES:]
+            if self._repaired:
+                self._errors.pop("dpkg", None)
+                if self._dpkg.interrupted(after):
+                    self._errors["dpkg"] = failed or UnavailableError("dpkg could not finish what was interrupted.")
         marks = [name for name in self._auto if name not in self._errors]
         if marks:
             self._apt.mark_manual(marks)
         return after
+
+    def _install(self, arguments: list[str]) -> Completed:
+        if self._start_services:
+            remove_stale_policy()
+            return self._apt.install(arguments)
+        with no_service_starts():
+            return self._apt.install(arguments)
 
     # Report
 
@@ -225,24 +247,24 @@ class Packages:
     ) -> dict:
         outcomes = Outcomes()
         old = before.versions()
-        new = _predicted(old, simulation, todo) if check_mode else after.versions()
+        new = _predicted(before.versions(unfinished=True), simulation, todo) if check_mode else after.versions()
         if self._repaired:
             with outcomes.item("dpkg") as outcome:
                 outcome.update(changed=True, action="repair", repaired=self._repaired)
+                if "dpkg" in self._errors:
+                    raise self._errors["dpkg"]
         present: dict[str, str | None] = {}
         for request in self._requests:
             with outcomes.item(request.name) as outcome:
                 was, now = request.found(before), request.found(after)
-                outcome["version_before"] = was.version if was is not None and was.present else None
+                outcome["version_before"] = was.version if was is not None and was.installed else None
                 if request.name in self._held:
                     outcome["held"] = True
                 if check_mode:
                     self._predict(request, outcome, was, simulation, todo)
                 else:
-                    outcome["version_after"] = now.version if now is not None and now.present else None
-                    outcome["action"] = _action(outcome, was is not None and was.status == "c" and now is None)
-                    if was is not None and was.present and not was.installed and now is not None and now.installed:
-                        outcome["action"] = "install"
+                    outcome["version_after"] = now.version if now is not None and now.installed else None
+                    outcome["action"] = self._done(request, outcome, before, after)
                 if outcome["action"] is None and request.name in self._auto and request.name not in self._errors:
                     outcome["action"] = "mark manual"
                 outcome["changed"] = outcome["action"] is not None
@@ -251,14 +273,29 @@ class Packages:
                 if request.state != "absent" and request.name not in self._errors:
                     present[request.name] = outcome["version_after"]
                 if request.name in self._errors:
-                    raise self._errors[request.name]
+                    error = copy.copy(self._errors[request.name])
+                    error.item = request.name
+                    raise error
         if old != new:
             names = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
             sides = ("".join(f"{n} {side[n]}\n" for n in names if n in side) for side in (old, new))
             outcomes.diffs.append(text_diff("packages", *sides))
         result = outcomes.result()
         result["installed"] = present
+        if self._output:
+            result["output"] = self._output
         return result
+
+    def _done(self, request: Request, outcome: dict, before: Installed, after: Installed) -> str | None:
+        """Return the word for what became of one request."""
+        if request.state != "absent":
+            return _way(outcome["version_before"], outcome["version_after"])
+        gone = not request.fulfilled(before, self._purge) and request.fulfilled(after, self._purge)
+        return self._removal if gone else None
+
+    @property
+    def _removal(self) -> str:
+        return "purge" if self._purge else "remove"
 
     def _predict(self, request: Request, outcome: dict, was, simulation: Simulation, todo: list[Request]) -> None:
         """Complete the outcome of one request from what apt would do."""
@@ -270,19 +307,20 @@ class Packages:
             (step for step in simulation.steps if step.name in (request.name, request.name.partition(":")[0])), None
         )
         if request.state == "absent":
-            outcome.update(version_after=None, action="purge" if self._purge else "remove")
+            outcome.update(version_after=None, action=self._removal)
         elif step is not None:
             outcome["version_after"] = step.after
-            outcome["action"] = _action(outcome, False) or "install"
-        elif was is None or not was.installed or (request.version is not None):
+            outcome["action"] = _way(version, step.after) or "install"
+        elif was is not None and was.present and not was.installed:
+            outcome.update(version_after=was.version, action="install")
+        elif was is None or not was.installed or request.version is not None:
             outcome.update(version_after=None, action="install")
 
 
-def _action(outcome: dict, purged: bool) -> str | None:
+def _way(was: str | None, now: str | None) -> str | None:
     """Return the word for the way from one version to the other."""
-    was, now = outcome["version_before"], outcome["version_after"]
     if was == now:
-        return "purge" if purged else None
+        return None
     if was is None:
         return "install"
     if now is None:
