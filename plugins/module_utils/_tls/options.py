@@ -190,6 +190,7 @@ def parse_key(item: Mapping) -> KeyKind:
 
 
 def _parse(item: Mapping, store: str) -> Wanted:
+    files = parse_files(item, store)
     lifetime = parse_days(item, "lifetime", 1, 36500)
     renew_before = parse_days(item, "renew_before", 0, 36500)
     if renew_before >= lifetime:
@@ -213,7 +214,7 @@ def _parse(item: Mapping, store: str) -> Wanted:
         lifetime=lifetime,
         renew_before=renew_before,
         renew_key=item["renew_key"],
-        **parse_files(item, store),
+        **files,
     )
 
 
