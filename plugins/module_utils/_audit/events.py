@@ -22,7 +22,7 @@ __all__ = ["DETAILS", "END_HOSTS", "Events", "end_details", "run_status"]
 
 DETAILS = ("none", "summary", "full")
 
-END_HOSTS = 500
+END_HOSTS = 400
 """So many hosts are listed one by one at the end of a run; those without trouble beyond it only count."""
 
 _TEXT = 600
@@ -151,12 +151,11 @@ class Events:
             kept = {key: value for key, value in data.items() if key not in _DROPPED and not key.startswith("_ansible")}
             details["result"] = self._redactor.value(kept)
             return
-        text = self._redactor.text
         status = details["status"]
         message = data.get("skip_reason") if status == "skipped" else data.get("msg")
         # What debug and its like print is the playbook's own output: anything may be in it, and nothing was done.
         if message and isinstance(message, str) and not (details["module"].endswith(".debug") and status == "ok"):
-            details["msg"] = cut(text(str.__str__(message)[: _TEXT * 4]), _TEXT)
+            details["msg"] = self._redactor.short(str.__str__(message), _TEXT)
         for key in ("rc", "attempts"):
             value = data.get(key)
             if isinstance(value, int):
@@ -180,7 +179,7 @@ class Events:
 
     def _short(self, value: object) -> object:
         if isinstance(value, str):
-            return cut(self._redactor.text(str.__str__(value)[: _ITEM * 4]), _ITEM)
+            return self._redactor.short(str.__str__(value), _ITEM)
         return plain(value) if value is None or isinstance(value, (bool, int, float)) else f"({type(value).__name__})"
 
     def _item(self, data: Mapping) -> object:
@@ -223,6 +222,10 @@ def _will_be_rescued(task: Any) -> bool:
     return False
 
 
+def _without_zeros(counts: Mapping[str, int]) -> dict[str, int]:
+    return {name: count for name, count in counts.items() if count}
+
+
 def run_status(hosts: Mapping[str, Mapping[str, int]]) -> str:
     """Return ``failed``, ``unreachable`` or ``success`` from the statistics of all hosts."""
     if any(counts.get("failures") for counts in hosts.values()):
@@ -243,7 +246,7 @@ def end_details(status: str, milliseconds: int, hosts: Mapping[str, Mapping[str,
         totals["failed"] += counts.get("failures", 0)
         totals["unreachable"] += 1 if counts.get("unreachable") else 0
     order = sorted(hosts, key=lambda host: (not (hosts[host].get("failures") or hosts[host].get("unreachable")), host))
-    told = {str(plain(host)): dict(hosts[host]) for host in order[:END_HOSTS]}
+    told = {str(plain(host)): _without_zeros(hosts[host]) for host in order[:END_HOSTS]}
     details = {"status": status, "duration_ms": milliseconds, "totals": totals, "hosts": told, **tally.details()}
     if len(hosts) > END_HOSTS:
         details["hosts_left_out"] = len(hosts) - END_HOSTS

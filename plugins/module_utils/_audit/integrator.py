@@ -72,9 +72,9 @@ def _integrate_all(directory: str, on_run: Callable[[dict], object]) -> list[str
     log = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         fsync_directory(directory)
-        _recover(directory, log)
+        begun = _recover(directory, log)
         done = []
-        for run_id, journal in finished_journals(directory):
+        for run_id, journal in finished_journals(directory, first=begun):
             _integrate_one(directory, log, run_id, journal, on_run)
             done.append(run_id)
         return done
@@ -86,16 +86,20 @@ def _journal_path(directory: str, run_id: str) -> str:
     return os.path.join(directory, JOURNAL_DIRECTORY, run_id + JOURNAL_SUFFIX)
 
 
-def _recover(directory: str, log: int) -> None:
-    """Take back a journal that was appended in part: its journal is still there and will be appended again."""
+def _recover(directory: str, log: int) -> str:
+    """Take back a run that was appended in part: its journal is still there and will be appended again.
+
+    Return its id, or an empty string. It has to come first, since who counts runs knows only the last one it counted.
+    """
     data = read_bytes(os.path.join(directory, _INTENT))
     if data is None:
-        return
+        return ""
     intent = json.loads(data)
     if os.path.exists(_journal_path(directory, intent["run_id"])) and os.fstat(log).st_size > intent["log_size"]:
         os.ftruncate(log, intent["log_size"])
         os.fsync(log)
     remove_file(os.path.join(directory, _INTENT))
+    return str(intent["run_id"])
 
 
 def _integrate_one(directory: str, log: int, run_id: str, journal: int, on_run: Callable[[dict], object]) -> None:

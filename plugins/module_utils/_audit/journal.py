@@ -132,17 +132,17 @@ class JournalSink:
                 continue  # still dirty: the main thread's next sync meets the same error and reports it
 
 
-def finished_journals(directory: str) -> Iterator[tuple[str, int]]:
-    """Yield ``(run_id, descriptor)`` of every journal whose writer is gone, oldest first.
+def finished_journals(directory: str, first: str = "") -> Iterator[tuple[str, int]]:
+    """Yield ``(run_id, descriptor)`` of every journal whose writer is gone: that of ``first``, then oldest first.
 
     The descriptor is open for reading and closed when the next one is asked for.
     """
     folder = os.path.join(directory, JOURNAL_DIRECTORY)
     try:
-        names = sorted(name for name in os.listdir(folder) if name.endswith(JOURNAL_SUFFIX))
+        names = [name for name in os.listdir(folder) if name.endswith(JOURNAL_SUFFIX) and not name.startswith(".")]
     except FileNotFoundError:
         return
-    for name in names:
+    for name in sorted(names, key=lambda name: (name != first + JOURNAL_SUFFIX, name)):
         try:
             descriptor = os.open(os.path.join(folder, name), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
         except FileNotFoundError:

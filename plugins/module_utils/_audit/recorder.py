@@ -189,9 +189,9 @@ def shrink(details: Mapping, room: int) -> dict:
             break
         value = small[key]
         if isinstance(value, str):
-            small[key] = cut(value, max(sizes[key] - len(key) - 6 - excess, 64))
+            small[key] = cut(value, max(sizes[key] - len(key) - 7 - excess, 64))
         elif isinstance(value, (dict, list)):
-            small[key] = f"({sizes[key]} bytes left out)"
+            small[key] = f"({sizes[key] - len(key) - 5} bytes left out)"
     while len(encode(small)) > room and len(small) > 1:
         largest = max((key for key in small if key != "truncated"), key=lambda name: len(encode({name: small[name]})))
         del small[largest]

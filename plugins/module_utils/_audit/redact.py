@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 
 from .._core.errors import ValidationError
-from .canonical import plain
+from .canonical import cut, plain
 
 try:
     from ansible.module_utils.secrets import mask_secrets as _mask_secrets
@@ -25,6 +25,7 @@ except ImportError:
 __all__ = ["REPLACEMENT", "Redactor"]
 
 REPLACEMENT = "***"
+_LAST_WORD = re.compile(r"\S+\Z")
 
 _NAMES = (
     r"pass(?:word|wd|phrase|code)?|pwd|secret|token|credential|authorization|cookie"
@@ -37,11 +38,11 @@ _RULES: tuple[tuple[re.Pattern, str], ...] = (
         re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)", re.DOTALL),
         REPLACEMENT,
     ),
-    (re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,31}://[^/\s:@]{0,256}:)[^@\s]+@"), rf"\1{REPLACEMENT}@"),
+    (re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,31}://[^/\s:@]{0,256}:)[^@\s]{1,512}@"), rf"\1{REPLACEMENT}@"),
     (re.compile(r"(?i)\b(bearer|basic)\s+[a-z0-9._~+/=-]{8,}"), rf"\1 {REPLACEMENT}"),
     (
         re.compile(
-            rf"(?i)((?:{_NAMES})[a-z0-9_-]{{0,32}}[\"']?\s{{0,8}}(?:[:=]|=>)\s{{0,8}})"
+            rf"(?i)((?:{_NAMES})[a-z0-9_-]{{0,32}}[\"']?\s{{0,8}}(?:=>|[:=])\s{{0,8}})"
             r"(\"(?:[^\"\\]|\\.)*\"?|'(?:[^'\\]|\\.)*'?|[^\s,;&]+)"
         ),
         rf"\1{REPLACEMENT}",
@@ -76,6 +77,22 @@ class Redactor:
         for pattern, replacement in self._rules:
             text = pattern.sub(replacement, text)
         return text
+
+    def short(self, text: str, limit: int) -> str:
+        """Return the beginning of ``text``, redacted, in at most ``limit`` bytes of JSON (10 or more).
+
+        Only four times that is looked at, so that a huge message costs no more than a long one. Where that cuts a word,
+        the word goes too: half a secret might not be spelled like one.
+        """
+        if self._mask is not None:
+            text = self._mask(text)
+        start = text[: limit * 4]
+        if len(start) < len(text):
+            cut_word = _LAST_WORD.search(start)
+            start = start[: cut_word.start()] + REPLACEMENT if cut_word else start
+        for pattern, replacement in self._rules:
+            start = pattern.sub(replacement, start)
+        return cut(start, limit)
 
     def known(self, text: str) -> str:
         """Return ``text`` without the secrets that ansible-core knows; for names and paths, where rules by spelling

@@ -17,6 +17,9 @@ from .ports import resolve
 
 __all__ = ["ARGUMENT_SPEC", "default_address", "run"]
 
+_TOLD = 5
+"""So many failures stand in the message; all of them in the checks."""
+
 _SITE_SPEC: dict[str, dict[str, Any]] = {
     "domain": {"type": "str", "required": True},
     "https": {"type": "bool", "default": True},
@@ -81,7 +84,9 @@ def run(address: str, options: Mapping[str, Any]) -> dict[str, Any]:
     failures = [check for check in checks if not check.ok]
     if failures:
         first = failures[0]
-        told = "; ".join(_sentence(check) for check in failures)
+        told = "; ".join(_sentence(check) for check in failures[:_TOLD])
+        if len(failures) > _TOLD:
+            told += f"; and {len(failures) - _TOLD} more, see checks"
         message = f"{len(failures)} of {len(checks)} checks failed at {target}: {told}."
         result.update(
             failed=True,

@@ -252,6 +252,7 @@ class _Ports:
         self._closed = sorted(set(closed_ports))
         self._timeout = timeout
         self.state: dict[int, str] = {}
+        self.alive = False
         both = set(self._open) & set(self._closed)
         if both:
             raise ValidationError(f"closed_ports: {sorted(both)} are in open_ports too.", hint="Name each port once.")
@@ -285,7 +286,7 @@ class _Ports:
                 raise Failed(
                     "the port is open, it has to be closed", hint="Close it in the firewall or stop the service."
                 )
-            if not any(answer in (OPEN, REFUSED) for answer in self.state.values()):
+            if not self.alive and not any(answer in (OPEN, REFUSED) for answer in self.state.values()):
                 raise Failed(
                     f"nothing answers at {self._address}, so a silent port proves nothing", hint="Check address."
                 )
@@ -314,12 +315,14 @@ def check_all(
     with ThreadPoolExecutor(_WORKERS, thread_name_prefix="site_check") as pool:
         while True:
             running = [pool.submit(check.run) for check in site_checks if not check.ok]
-            if any(not check.ok for check in port_checks):
+            again = [check for check in port_checks if not check.ok]
+            if again:
                 ports.look()
-                for check in port_checks:
-                    check.run()
             for done in running:
                 done.result()
+            ports.alive = any(check.ok for check in site_checks)
+            for check in again:
+                check.run()
             if all(check.ok for check in (*site_checks, *port_checks)) or time.monotonic() + _PAUSE > end:
                 return [*site_checks, *port_checks]
             time.sleep(_PAUSE)
