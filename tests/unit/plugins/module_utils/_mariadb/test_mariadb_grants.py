@@ -94,7 +94,7 @@ def wanted(grants):
     """Return what the grants mean, apart from the code under test."""
     found = {}
     for grant in grants:
-        target = next(TARGETS[where] for where, text in WRITTEN.items() if text == grant.on)
+        target = next(TARGETS[where] for where, text in WRITTEN.items() if text == grant.object)
         pairs = set()
         for word in grant.privileges:
             name, _space, column = word.rstrip(")").partition(" (")
