@@ -7,11 +7,15 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 
 from .layout import SUITES, Layout
 
 __all__ = ["inventory", "inventory_yaml", "known_hosts", "ssh_arguments", "ssh_options"]
+
+
+_PLAIN = re.compile(r"all|vars|children|hosts|debian\d+|ansible_\w+", re.ASCII)
 
 
 def ssh_options(layout: Layout) -> list[str]:
@@ -50,12 +54,21 @@ def inventory(layout: Layout, hosts: dict[str, dict]) -> dict:
     return {"all": {"vars": variables, "children": groups}}
 
 
+def _quoted(value: object) -> str:
+    """Return a scalar as YAML; text in double quotes, everything unusual in it escaped."""
+    if not isinstance(value, str):
+        return json.dumps(value)
+    usual = (c if c.isascii() and c.isprintable() and c not in '"\\' else f"\\U{ord(c):08x}" for c in value)
+    return f'"{"".join(usual)}"'
+
+
 def inventory_yaml(data: dict, indent: int = 0) -> str:
-    """Return nested dictionaries of strings as YAML; strings are quoted the way JSON does, which YAML reads too."""
+    """Return nested dictionaries of scalars as YAML. Host names are quoted: ``no`` and ``1`` are good host names."""
     lines = []
     for name, value in data.items():
+        key = name if _PLAIN.fullmatch(name) else _quoted(name)
         if isinstance(value, dict) and value:
-            lines.append(f"{' ' * indent}{name}:\n{inventory_yaml(value, indent + 2)}")
+            lines.append(f"{' ' * indent}{key}:\n{inventory_yaml(value, indent + 2)}")
         else:
-            lines.append(f"{' ' * indent}{name}: {json.dumps(value)}\n")
+            lines.append(f"{' ' * indent}{key}: {_quoted(value)}\n")
     return "".join(lines)

@@ -257,6 +257,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _follow(self, download: _Download, handle, url: str, source: str) -> None:
         sent = 0
+        logged = False
         if download.length is None:
             self.close_connection = True
             self._head(200, "OK", [("Connection", "close")])
@@ -268,13 +269,18 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 return
             finished, failed = download.done, download.failure
             while block := handle.read(_BLOCK):
-                self.wfile.write(block)
                 sent += len(block)
+                if sent == download.length and not logged:
+                    # Before the last byte leaves: whoever has the file finds it in the log.
+                    self.cache.log(self.client_address[0], url, source, sent)
+                    logged = True
+                self.wfile.write(block)
             if failed:
                 self.close_connection = True  # The client sees a short body.
                 return
             if finished and sent >= (download.length or 0):
-                self.cache.log(self.client_address[0], url, source, sent)
+                if not logged:
+                    self.cache.log(self.client_address[0], url, source, sent)
                 return
 
     def _pass(self, url: str) -> None:
@@ -284,15 +290,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if with_body and response.getheader("Content-Length") is None:
             self.close_connection = True
             headers.append(("Connection", "close"))
+        self.cache.log(self.client_address[0], url, "passed", response.length or 0 if with_body else 0)
         self._head(response.status, response.reason, headers)
-        size = 0
         while with_body and (block := response.read(_BLOCK)):
             self.wfile.write(block)
-            size += len(block)
-        connection.close()
         if with_body and response.length:
             self.close_connection = True
-        self.cache.log(self.client_address[0], url, "passed", size)
+        connection.close()
 
 
 class _Server(http.server.ThreadingHTTPServer):
