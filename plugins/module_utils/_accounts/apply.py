@@ -94,7 +94,7 @@ class Accounts:
                 kind = ValidationError
             elif done.rc in _EXIT_MISSING:
                 kind = NotFoundError
-            raise kind(f"{program} failed: {done.complaint}")
+            raise kind(f"{program} failed: {done.complaint.rstrip('.')}.")
         return done
 
     def _reread(self) -> None:
@@ -110,6 +110,11 @@ class Accounts:
         """Create, change or remove one group."""
         with self.outcomes.item(wish.item) as outcome:
             found = self.files.groups.get(wish.name)
+            owner = None if wish.gid is None else self.files.group_name(wish.gid)
+            if wish.present and owner not in (None, wish.name):
+                raise ConflictError(
+                    f"groups.gid={wish.gid} is the number of the group {owner}.", hint="Choose another."
+                )
             before = None if found is None else f"gid: {found.gid}\n"
             if not wish.present:
                 if found is None:
@@ -157,6 +162,9 @@ class Accounts:
     def _present(self, wish: UserWish, outcome: dict) -> None:
         found = self.files.users.get(wish.name)
         self._refuse_lockout(wish)
+        owner = next((user.name for user in self.files.users.values() if user.uid == wish.uid), wish.name)
+        if owner != wish.name:
+            raise ConflictError(f"users.uid={wish.uid} is the number of the user {owner}.", hint="Choose another.")
         sudo = SudoFile(self._commands, wish.name, os.path.join(self._etc, "sudoers.d"))
         rules = None if wish.sudo is None else sudo.text(wish.sudo)
         if rules is not None:
@@ -304,7 +312,7 @@ class Accounts:
                 hint=f"End his processes (loginctl terminate-user {found.name}), then run again.",
             )
         if not done.ok:
-            raise UnavailableError(f"userdel failed: {done.complaint}")
+            raise UnavailableError(f"userdel failed: {done.complaint.rstrip('.')}.")
 
     def _check_removable(self, found: User) -> None:
         others = [

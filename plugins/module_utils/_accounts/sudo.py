@@ -69,7 +69,7 @@ class SudoFile:
         done = self._commands.run([visudo, "-c", "-f", "-"], stdin=text)
         if not done.ok:
             raise ValidationError(
-                f"users.sudo is refused by visudo: {done.complaint}",
+                f"users.sudo is refused by visudo: {done.complaint.rstrip('.')}.",
                 hint="See the section on user specifications of sudoers(5).",
             )
 

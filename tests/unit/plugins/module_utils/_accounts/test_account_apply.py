@@ -290,6 +290,17 @@ def test_nobody_shuts_himself_out(etc, options):
     assert not accounts.outcomes.changed
 
 
+def test_numbers_that_are_taken(etc):
+    accounts = preview(etc)
+    accounts.group(group_wishes([group("new", gid=50)])[0])
+    accounts.group(group_wishes([group("staff", gid=1000)])[0])
+    accounts.user(user_wishes([user("bob", uid=1000)])[0])
+    accounts.user(user_wishes([user("half", uid=1000)])[0])
+    assert [entry["error"]["kind"] for entry in accounts.outcomes.entries] == ["conflict"] * 4
+    accounts.user(user_wishes([user("alice", uid=1000)])[0])
+    assert not accounts.outcomes.entries[-1].get("failed")
+
+
 def test_groups_that_stay(etc):
     accounts = preview(etc)
     for name, kind in (("root", "unsafe"), ("alice", "conflict")):
@@ -315,7 +326,7 @@ def test_programs_that_fail(etc, status, kind):
     accounts = Accounts(Commands(lambda *_a, **_k: (status, "", "groupadd: no\n")), False, set(), str(etc))
     accounts.group(group_wishes([group("new")])[0])
     error = accounts.outcomes.entries[0]["error"]
-    assert (error["kind"], error["message"]) == (kind, "groupadd failed: groupadd: no")
+    assert (error["kind"], error["message"]) == (kind, "groupadd failed: groupadd: no.")
     assert not accounts.outcomes.changed
 
 
