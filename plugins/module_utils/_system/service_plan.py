@@ -130,6 +130,8 @@ def plan_unit(name: str, wish: Wish, state: UnitState, debt: str | None = None) 
     if not state.exists:
         if wish.masked and wish.state in (None, "stopped") and not wish.enabled:
             return Steps(mask=True)
+        if wish == Wish(masked=False):
+            return Steps()
         raise NotFoundError(
             f"The unit {name} does not exist on this host.",
             hint="Check its name, and that the package that brings it is installed.",
@@ -168,8 +170,13 @@ def failure(name: str, action: str, now: UnitState) -> ToolkitError:
             hint="Its journal in the outcome says why; the reload stays owed if it was.",
             item=name,
         )
-    if now.condition == "no" and now.active == "inactive":
-        return ConflictError(f"{name} was not started: a condition of its unit file is not met.", item=name)
+    if now.active == "inactive":
+        why = (
+            "a condition of its unit file is not met"
+            if now.skipped
+            else "it ended at once, or was not allowed to start"
+        )
+        return ConflictError(f"{name} is not active after {action}: {why}.", hint="See its journal.", item=name)
     how = now.result if now.result not in ("", "success") else now.sub
     if now.result == "exit-code" and now.exit_status:
         how = f"exit status {now.exit_status}"
@@ -194,7 +201,7 @@ def settled(action: str, first: UnitState, now: UnitState, steady: bool) -> bool
     if now.job or now.active in ("activating", "deactivating", "reloading", "refreshing"):
         return None
     if now.active == "inactive":
-        return now.runs_once and now.result == "success" and now.condition != "no"
+        return now.runs_once and now.result == "success" and not now.skipped
     if action == "reload" and now.reload_result not in ("", "success"):
         return False
     if (action == "reload" or now.type in _STEADY_TYPES) and not steady:

@@ -26,9 +26,6 @@ _STEADY = 1.0
 _POLL = (0.05, 0.1, 0.2, 0.3, 0.5)
 """Seconds between looks at units that are on their way; the last one repeats."""
 
-_VERBS = ("unmask", "enable", "disable", "mask")
-_ACTIONS = ("stop", "reload", "restart", "start")
-
 
 class Services:
     """The wishes for the units of a host and the way to make them true.
@@ -64,6 +61,7 @@ class Services:
         self._states: dict[str, UnitState] = {}
         self._steps: dict[str, Steps] = {}
         self._errors: dict[str, ToolkitError] = {}
+        self._unsettled: set[str] = set()
         self._debts: dict[str, list[tuple[str, owed.Debt]]] = {}
         self._owed: dict[str, str] = {}
         self._reloaded = False
@@ -144,31 +142,41 @@ class Services:
             steps.any and self._states[name].stale == "yes" for name, steps in self._steps.items()
         ):
             self._daemon_reload()
-        for verb in _VERBS:
-            self._batch(verb, [name for name, steps in self._steps.items() if getattr(steps, verb)])
+        for verb in ("unmask", "enable", "disable"):
+            self._batch(verb)
         pending: dict[str, str] = {}
-        for action in _ACTIONS:
-            names = [name for name, steps in self._steps.items() if steps.action == action and name not in self._errors]
-            if names:
-                done = self._systemd.verb(action, names, wait=False)
-                for name in names:
-                    if not done.ok and (name in done.err or len(names) == 1):
-                        self._errors[name] = explain(done, name)
-                    else:
-                        pending[name] = action
+        self._order("stop", pending)
+        if any(steps.mask for steps in self._steps.values()):
+            # What is masked while it runs counts as failed when it stops.
+            self._await(pending)
+            self._batch("mask")
+        for action in ("reload", "restart", "start"):
+            self._order(action, pending)
         for name, state in self._states.items():
-            if name not in self._errors and self._wishes[name].state == "started" and state.active == "activating":
+            if name in self._steps and self._wishes[name].state == "started" and state.active == "activating":
                 pending.setdefault(name, "start")
         self._await(pending)
-        changed = [name for name, steps in self._steps.items() if steps.any]
-        self._states.update(self._systemd.show(changed))
+        self._states.update(self._systemd.show(name for name, steps in self._steps.items() if steps.any))
         for name, steps in self._steps.items():
-            if steps.settles and name not in self._errors:
+            if steps.settles and name not in self._unsettled:
                 for noted, debt in self._debts.get(name, []):
                     owed.settle(noted, debt)
 
-    def _batch(self, verb: str, names: list[str]) -> None:
-        """Give ``verb`` to all units in one call; where that fails, to each by itself, so that the others are done."""
+    def _order(self, action: str, pending: dict[str, str]) -> None:
+        """Queue ``action`` for all units that need it, in one call, and add them to ``pending``."""
+        names = [name for name, steps in self._steps.items() if steps.action == action]
+        if not names:
+            return
+        done = self._systemd.verb(action, names, wait=False)
+        for name in names:
+            if not done.ok and (name in done.err or len(names) == 1):
+                self._fail(name, explain(done, name))
+            else:
+                pending[name] = action
+
+    def _batch(self, verb: str) -> None:
+        """Give ``verb`` to all units that need it in one call; where that fails, to each by itself."""
+        names = [name for name, steps in self._steps.items() if getattr(steps, verb)]
         if not names:
             return
         done = self._systemd.verb(verb, names)
@@ -178,6 +186,11 @@ class Services:
             alone = self._systemd.verb(verb, [name]) if len(names) > 1 else done
             if not alone.ok:
                 self._errors[name] = explain(alone, name)
+
+    def _fail(self, name: str, error: ToolkitError) -> None:
+        """Note that an action did not come true: what is owed stays owed, and the journal is worth reading."""
+        self._errors.setdefault(name, error)
+        self._unsettled.add(name)
 
     def _await(self, pending: dict[str, str]) -> None:
         """Watch the units until each has come where it should, has failed, or the time is up."""
@@ -195,13 +208,11 @@ class Services:
                 steady = now - active_since.setdefault(name, now) >= _STEADY if state.active == "active" else False
                 verdict = settled(pending[name], first[name], state, steady)
                 if verdict is False:
-                    self._errors[name] = failure(name, pending[name], state)
+                    self._fail(name, failure(name, pending[name], state))
                 elif verdict is None and now - began >= self._wait:
-                    self._errors[name] = TimeoutExpired(
-                        f"{name} is still {state.active} ({state.sub}) {self._wait:g} seconds after {pending[name]}.",
-                        hint="Raise wait, or see its journal in the outcome.",
-                        item=name,
-                    )
+                    text = f"{name} is still {state.active} ({state.sub}) {self._wait:g} seconds after {pending[name]}."
+                    hint = "Raise wait, or see its journal in the outcome."
+                    self._fail(name, TimeoutExpired(text, hint=hint, item=name))
                 elif verdict is None:
                     continue
                 del pending[name]
@@ -232,7 +243,7 @@ class Services:
                     lines[0].append(_line(name, was))
                     lines[1].append(_line(name, now, steps.action))
                 if name in self._errors:
-                    if not check_mode:
+                    if name in self._unsettled:
                         outcome["journal"] = self._systemd.journal(name, self._journal_lines)
                     raise self._errors[name]
         if lines[0]:
@@ -240,7 +251,7 @@ class Services:
 
 
 def _predicted(was: UnitState, steps: Steps) -> UnitState:
-    words = {"enable": "enabled", "disable": "disabled", "mask": "masked"}
+    words = {"mask": "masked", "enable": "enabled", "disable": "disabled", "unmask": "disabled"}
     file = next((word for verb, word in words.items() if getattr(steps, verb)), was.file)
     active = {None: was.active, "stop": "inactive"}.get(steps.action, "active")
     return replace(was, file=file, active=active)

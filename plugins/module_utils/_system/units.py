@@ -13,7 +13,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from .._core.commands import Commands, Completed
-from .._core.errors import DependencyError, PermissionDenied, ToolkitError, UnavailableError, ValidationError
+from .._core.errors import (
+    ConflictError,
+    DependencyError,
+    PermissionDenied,
+    ToolkitError,
+    UnavailableError,
+    ValidationError,
+)
 
 __all__ = ["Systemd", "UnitState", "explain", "full_name", "parse_show"]
 
@@ -35,6 +42,7 @@ _PROPERTIES = {
     "Result": "result",
     "ReloadResult": "reload_result",
     "ConditionResult": "condition",
+    "ConditionTimestampMonotonic": "condition_time",
     "Type": "type",
     "NRestarts": "restarts",
     "ExecMainStatus": "exit_status",
@@ -58,6 +66,7 @@ class UnitState:
     result: str = ""
     reload_result: str = ""
     condition: str = ""
+    condition_time: str = ""
     type: str = ""
     restarts: str = ""
     exit_status: str = ""
@@ -86,6 +95,11 @@ class UnitState:
         )
 
     @property
+    def skipped(self) -> bool:
+        """True when a condition of the unit file kept it from starting, as far as systemd still remembers it."""
+        return self.condition == "no" and self.condition_time not in ("", "0")
+
+    @property
     def runs_once(self) -> bool:
         """True for a oneshot service that is inactive again after it did its work."""
         return self.type == "oneshot" and self.remains != "yes"
@@ -102,7 +116,7 @@ def full_name(name: str, option: str = "units") -> str:
         )
     stem, dot, suffix = name.rpartition(".")
     if not dot or suffix not in _SUFFIXES or not stem:
-        stem, name = name, f"{name}.service"
+        stem, suffix, name = name, "service", f"{name}.service"
     if stem.endswith("@"):
         raise ValidationError(
             f"{option}: {name} is a template, not a unit.", hint=f"Name an instance, such as {stem}main.{suffix}."
@@ -134,6 +148,9 @@ def explain(done: Completed, unit: str | None = None) -> ToolkitError:
         return DependencyError(message, hint="This needs a host that was booted with systemd.", item=unit)
     if "access denied" in whole or "authentication required" in whole or "permission denied" in whole:
         return PermissionDenied(message, hint="Use become: true, or a user who may do this.", item=unit)
+    if "already exists" in whole:
+        hint = "Its unit file lies where the mask would be, in /etc/systemd/system; remove that instead."
+        return ConflictError(message, hint=hint, item=unit)
     return UnavailableError(message, item=unit)
 
 
