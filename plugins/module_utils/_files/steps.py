@@ -89,6 +89,14 @@ class Step:
         os.rename(self.temporary, self.dest)
 
     def _write(self, contents: Contents) -> None:
+        try:
+            self._write_out(contents)
+        except OSError as error:
+            # A full disk is reported without a name, and the temporary one says nothing to a person.
+            error.filename = self.dest
+            raise
+
+    def _write_out(self, contents: Contents) -> None:
         assert self.temporary is not None
         assert self.checksum is not None
         digest = hashlib.sha256()

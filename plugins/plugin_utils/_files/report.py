@@ -52,10 +52,12 @@ class Report:
         sensitive = wish is not None and wish.wanted.sensitive
         before, operation = finding["before"], finding.get("operation")
         deleted = wanted["state"] == "absent"
+        # What did not change, since it is as wanted, failed, or was put back, is afterwards what it was before.
+        after = finding if operation else before
         checksum_before = None if sensitive else before.get("checksum")
-        checksum_after = None if sensitive or wish is None or deleted else wish.wanted.checksum
-        if finding.get("error") or (operation is None and wish is not None and not wish.wanted.force):
-            checksum_after = checksum_before
+        checksum_after = checksum_before
+        if operation:
+            checksum_after = None if sensitive or wish is None or deleted else wish.wanted.checksum
         with self._outcomes.item(dest) as outcome:
             outcome.update(
                 changed=operation is not None,
@@ -64,9 +66,9 @@ class Report:
                 set=wanted["set"],
                 checksum_before=checksum_before,
                 checksum_after=checksum_after,
-                owner=None if deleted else finding.get("owner"),
-                group=None if deleted else finding.get("group"),
-                mode=None if deleted else _octal(finding.get("mode")),
+                owner=None if deleted else after.get("owner"),
+                group=None if deleted else after.get("group"),
+                mode=None if deleted else _octal(after.get("mode")),
             )
             if finding.get("error"):
                 raise error_of(finding["error"])
