@@ -237,7 +237,7 @@ def test_a_placeholder_keeps_what_a_ca_has_issued(wanted):
     attributes = {"mode": 0o600, "uid": os.getuid(), "gid": os.getgid()}
     with pair.locked(wanted.store):
         pair.install(wanted.store, wanted.paths, files, attributes, x509.matching)
-    done, _requests = run(replace(wanted, provider="placeholder"))
+    done, _requests = run(replace(wanted, provider="placeholder", mode=0o640))
     assert done["changed"] is False
     assert done["outcomes"][0]["status"] == "valid"
     assert {name: read(wanted, name) for name in FILES} == files

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import stat
 import subprocess
@@ -180,6 +181,27 @@ def test_a_failure_before_the_switch_changes_nothing(tmp_path):
     with pytest.raises(OSError, match="no space"):
         put(store, paths, "new", before_switch=fail)
     assert read(paths) == files("old")
+
+
+def test_a_full_disk_leaves_the_old_pair_and_nothing_half_written(tmp_path):
+    store, paths = places(tmp_path)
+    put(store, paths, "old")
+    before = sorted(os.listdir(store))
+    child = os.fork()
+    if child == 0:
+        # No file may grow beyond 3 bytes: the first write fails in the middle, as on a full disk.
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (3, 3))
+        try:
+            put(store, paths, "new")
+        except OSError:
+            os._exit(7)
+        finally:
+            os._exit(0)
+    _pid, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 7
+    assert read(paths) == files("old")
+    assert sorted(os.listdir(store)) == before
 
 
 def test_a_reader_of_the_version_never_sees_a_mixture(tmp_path):
