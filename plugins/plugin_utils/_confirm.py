@@ -151,7 +151,8 @@ class ConfirmedAction(ActionBase):
             yield
         finally:
             self._connection = task_connection
-            connection.close()
+            if connection.connected:
+                connection.close()
 
     def _call_anew(self, stage: str, token: str, task_vars: dict, port: int | None, timeout: float) -> dict:
         """Call the module through a new connection.
@@ -161,7 +162,7 @@ class ConfirmedAction(ActionBase):
         try:
             with self._through(fresh_connection(self, port, timeout)):
                 answer = self._call(stage, token, task_vars)
-        except AnsibleConnectionFailure as error:
+        except (AnsibleConnectionFailure, OSError, EOFError) as error:
             refused = isinstance(error, AnsibleAuthenticationFailure) or "Permission denied" in str(error)
             raise _Unanswered(str(error), refused) from None
         if answer.get("unreachable"):
@@ -176,10 +177,11 @@ class ConfirmedAction(ActionBase):
         :raises ToolkitError: the change was taken back, or nobody knows.
         """
         deadline = time.monotonic() + seconds
+        patience = seconds / 3  # so that a lost packet costs one attempt of several
         refused, attempt, last = 0, 0, "there was no time for an attempt"
         while (left := deadline - time.monotonic()) > 0.5 and refused < _AUTH_ATTEMPTS:
             try:
-                answer = self._call_anew("confirm", token, task_vars, port, left)
+                answer = self._call_anew("confirm", token, task_vars, port, min(left, patience))
             except _Unanswered as error:
                 last = str(error)
                 refused += error.auth
