@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from ansible.errors import AnsibleFilterError
+
 from ansible_collections.scripts.toolkit.plugins.module_utils._core.errors import ToolkitError
 from ansible_collections.scripts.toolkit.plugins.plugin_utils._plan import merge_plans
 

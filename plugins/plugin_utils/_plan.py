@@ -115,7 +115,5 @@ def merge_plans(plans: Iterable[Mapping]) -> dict:
                         merged[phase][index[place]] = merger.join(place, merged[phase][index[place]], item, role)
             else:
                 known = ", ".join([*LISTS, *MAPPINGS])
-                raise ValidationError(
-                    f"The role {role} plans {phase}, which is no phase.", hint=f"Phases are {known}."
-                )
+                raise ValidationError(f"The role {role} plans {phase}, which is no phase.", hint=f"Phases are {known}.")
     return merged

@@ -92,7 +92,9 @@ for key in ("accept_redirects", "send_redirects", "accept_source_route"):
     server.sysctl(name=f"Kernel parameter {key}", key=f"net.ipv4.conf.all.{key}", value=0, persist=True)
 server.user(name="Operator", user="operator1", shell="/bin/bash", public_keys=[host.data.get("bench_public_key")])
 files.directory(name="Site directory", path=f"/var/www/{DOMAIN}/public", mode="755")
-files.put(name="First page", src=StringIO("<?php echo 'ready';\n"), dest=f"/var/www/{DOMAIN}/public/index.php", mode="644")
+files.put(
+    name="First page", src=StringIO("<?php echo 'ready';\n"), dest=f"/var/www/{DOMAIN}/public/index.php", mode="644"
+)
 if host.get_fact(File, path=CERTIFICATE) is None:
     server.shell(
         name="Certificate",
@@ -120,7 +122,9 @@ files.put(
 )
 for unit in ("nginx", f"php{PHP}-fpm", "mariadb", "nftables"):
     systemd.service(name=f"Service {unit}", service=unit, running=True, enabled=True)
-systemd.service(name="Reload nginx", service="nginx", reloaded=True, _if=lambda: site.did_change() or default.did_change())
+systemd.service(
+    name="Reload nginx", service="nginx", reloaded=True, _if=lambda: site.did_change() or default.did_change()
+)
 systemd.service(name="Reload php-fpm", service=f"php{PHP}-fpm", reloaded=True, _if=pool.did_change)
 systemd.service(name="Reload nftables", service="nftables", reloaded=True, _if=rules.did_change)
 systemd.service(name="Reload ssh", service="ssh", reloaded=True, _if=ssh.did_change)

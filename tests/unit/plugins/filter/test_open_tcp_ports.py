@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pytest
 from ansible.errors import AnsibleFilterError
+
 from ansible_collections.scripts.toolkit.plugins.filter.open_tcp_ports import FilterModule
 
 open_tcp_ports = FilterModule().filters()["open_tcp_ports"]

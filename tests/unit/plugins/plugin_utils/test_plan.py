@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.scripts.toolkit.plugins.module_utils._core.errors import ConflictError, ValidationError
 from ansible_collections.scripts.toolkit.plugins.plugin_utils._plan import LISTS, MAPPINGS, merge_plans
 
