@@ -28,8 +28,8 @@ def parse_dump(text: str) -> dict[str, str]:
     """Return ``{setting: value}`` from the output of ``apt-config dump``, single values only."""
     settings = {}
     for line in text.splitlines():
-        name, _, value = line.partition(" ")
-        value = value.strip().removesuffix(";")
+        name, *rest = line.split(" ", 1)
+        value = "".join(rest).strip().removesuffix(";")
         if name and not name.endswith("::") and value.startswith('"') and value.endswith('"') and len(value) > 2:
             settings[name] = value[1:-1]
     return settings

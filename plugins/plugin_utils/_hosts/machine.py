@@ -43,9 +43,10 @@ def cgroup_mounts(mountinfo: str) -> list[str]:
     """
     found = []
     for line in mountinfo.splitlines():
-        before, _, after = line.partition(" - ")
-        kind, _, options = (after.split() + ["", "", ""])[:3]
-        if kind == "cgroup2" or (kind == "cgroup" and "name=systemd" in options.split(",")):
+        # Optional fields vary in number; a hyphen ends them.
+        before, after = (line.split(" - ", 1) + [""])[:2]
+        fields = after.split()
+        if fields[:1] == ["cgroup2"] or (fields[:1] == ["cgroup"] and "name=systemd" in fields[2].split(",")):
             found.append(before.split()[4])
     return found
 

@@ -109,8 +109,7 @@ class Network:
         return [name for name in names if name == self._layout.bridge or self._is_port(name)]
 
     def _is_port(self, name: str) -> bool:
-        head, _, number = name.rpartition("-")
-        return head == self._layout.tag and number.isdigit()
+        return name.startswith(f"{self._layout.tag}-") and name.removeprefix(f"{self._layout.tag}-").isdigit()
 
     def _tables(self) -> list[tuple[str, str]]:
         listing = json.loads(self._commands.check(["nft", "--json", "list", "tables"]).out)["nftables"]
