@@ -160,7 +160,7 @@ class Applier:
         if done.ok:
             return None
         output = "\n".join(text.strip() for text in (done.err, done.out) if text.strip())
-        output = redact(output, secret, argv)[-_OUTPUT_LIMIT:]
+        output = redact(output[-_OUTPUT_LIMIT:], secret, argv)
         return output or f"exit status {done.rc}"
 
     # Sets

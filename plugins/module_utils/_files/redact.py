@@ -16,7 +16,7 @@ _WORD = re.compile(r"[^\W_]{3,}")
 
 
 def redact(output: str, secret: Iterable[bytes], known: Iterable[str]) -> str:
-    """Return ``output`` with every word masked that occurs anywhere in the ``secret`` files' contents.
+    """Return ``output`` with every word masked that occurs in the ``secret`` files' contents or has a word of them in it.
 
     A word is a run of three or more letters and digits: validators print parts of lines, cut at any character. Words
     that occur in ``known`` texts (paths, the validator's own argument list) are shown, or nothing could be read.
@@ -26,8 +26,12 @@ def redact(output: str, secret: Iterable[bytes], known: Iterable[str]) -> str:
         return output
     shown = {word for text in known for word in _WORD.findall(text)}
 
+    tokens = {word for word in _WORD.findall(haystack) if word not in shown}
+
     def mask(match: re.Match) -> str:
         word = match.group()
-        return MASK if word not in shown and word in haystack else word
+        if word in shown or not (word in haystack or any(token in word for token in tokens)):
+            return word
+        return MASK
 
     return _WORD.sub(mask, output)
