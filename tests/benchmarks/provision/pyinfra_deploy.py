@@ -23,6 +23,11 @@ PHP = {12: "8.2", 13: "8.4"}[int(RELEASE)]
 HTTP2 = " http2" if int(RELEASE) < 13 else ""
 CERTIFICATE, KEY = f"/etc/ssl/certs/{DOMAIN}.pem", f"/etc/ssl/private/{DOMAIN}.key"
 
+CERTIFY = (
+    "umask 077 && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 397 "
+    f"-keyout {KEY} -out {CERTIFICATE} -subj /CN={DOMAIN} -addext subjectAltName=DNS:{DOMAIN}"
+)
+
 SITE = f"""
 server {{
     listen 80;
@@ -98,10 +103,7 @@ files.put(
 if host.get_fact(File, path=CERTIFICATE) is None:
     server.shell(
         name="Certificate",
-        commands=[
-            f"umask 077 && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 397 -keyout {KEY} "
-            f"-out {CERTIFICATE} -subj /CN={DOMAIN} -addext subjectAltName=DNS:{DOMAIN}"
-        ],
+        commands=[CERTIFY],
     )
 site = files.put(name="Site", src=StringIO(SITE), dest=f"/etc/nginx/sites-enabled/{DOMAIN}.conf", mode="644")
 default = files.link(name="Default site", path="/etc/nginx/sites-enabled/default", present=False)
