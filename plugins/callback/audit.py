@@ -151,8 +151,9 @@ def _extra_vars(text):
 
 
 def _script(source):
-    """Return the path of a playbook; an embedding program may begin with another event."""
-    return os.fspath(getattr(source, "_file_name", None) or "(no playbook)")
+    """Return the absolute path of a playbook; an embedding program may begin with another event."""
+    name = os.fspath(getattr(source, "_file_name", None) or "(no playbook)")
+    return os.path.abspath(name) if os.path.exists(name) else name
 
 
 def _guarded(method):
