@@ -192,8 +192,8 @@ outcomes:
       type: bool
     changes:
       description:
-        - For a user, which of V(created), V(removed), V(uid), V(group), V(groups), V(shell), V(home), V(comment),
-          V(password), V(locked), V(authorized_keys), V(sudo) were changed.
+        - For a user, which of V(mended) (a torn entry of an interrupted run), V(created), V(removed), V(uid), V(group),
+          V(groups), V(shell), V(home), V(comment), V(password), V(locked), V(authorized_keys), V(sudo) were changed.
       returned: for users
       type: list
       elements: str

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import grp
 import os
-import pwd
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -24,14 +24,14 @@ from .._core.errors import (
 )
 from .._core.module import text_diff
 from .._core.outcomes import Outcomes
-from .files import AccountFiles, Group, User, login_definition, read_accounts
+from .files import AccountFiles, Group, User, connected_users, login_definition, read_accounts
 from .home import KeyFile, make_home, read_key_file, write_key_file
 from .keys import merge_keys
 from .plan import UserPlan, describe, plan_user
 from .sudo import SudoFile
 from .wishes import GroupWish, UserWish, group_wishes, user_wishes
 
-__all__ = ["Accounts", "apply_accounts", "connected_users"]
+__all__ = ["Accounts", "apply_accounts"]
 
 _EXIT_CONFLICT = (4, 8, 9)
 _EXIT_INVALID = (2, 3)
@@ -40,21 +40,9 @@ _IN_USE = 8
 """Exit statuses of useradd(8), usermod(8), userdel(8), groupadd(8): id or name taken, in use; bad option; no such."""
 
 
-def connected_users() -> set[str]:
-    """Return the names of those on whose behalf this runs: the one who logged in, became root, or is root."""
-    names = {os.environ.get("SUDO_USER", ""), os.environ.get("LOGNAME", "")}
-    uids = {os.getuid()}
-    try:
-        with open("/proc/self/loginuid", encoding="ascii") as handle:
-            uids.add(int(handle.read()))
-    except (OSError, ValueError):
-        pass
-    for uid in uids:
-        try:
-            names.add(pwd.getpwuid(uid).pw_name)
-        except KeyError:
-            pass
-    return names - {""}
+_LOCK_ATTEMPTS = 20
+_LOCK_PAUSE = 0.5
+"""Seconds between attempts; shadow's own wait is for the lock of the whole, not of each file."""
 
 
 def _group_exists(gid: int) -> bool:
@@ -85,7 +73,7 @@ class Accounts:
     def _run(self, program: str, *arguments: str, stdin: str | None = None) -> Completed | None:
         if self._check:
             return None
-        done = self._commands.run([self._commands.require(program, "passwd"), *arguments], stdin=stdin)
+        done = self._try(program, *arguments, stdin=stdin)
         if not done.ok:
             kind: type[ToolkitError] = UnavailableError
             if done.rc in _EXIT_CONFLICT:
@@ -97,6 +85,16 @@ class Accounts:
             raise kind(f"{program} failed: {done.complaint.rstrip('.')}.")
         return done
 
+    def _try(self, program: str, *arguments: str, stdin: str | None = None) -> Completed:
+        """Run a program, for some seconds again and again while another one (dpkg, a run just killed) has the lock."""
+        argv = [self._commands.require(program, "passwd"), *arguments]
+        for _attempt in range(_LOCK_ATTEMPTS):
+            done = self._commands.run(argv, stdin=stdin)
+            if done.ok or "lock" not in done.err:
+                break
+            time.sleep(_LOCK_PAUSE)
+        return done
+
     def _reread(self) -> None:
         if not self._check:
             self.files = read_accounts(self._etc)
@@ -104,11 +102,29 @@ class Accounts:
     def _show(self, item: str, before: str | None, after: str | None) -> None:
         self.outcomes.diffs.append(text_diff(item, before, after))
 
+    def _mend(self, outcome: dict, user: str | None, groups: set[str]) -> None:
+        """Make lines fit together again that an interrupted run, or somebody, left torn."""
+        for program, torn, names in (
+            ("pwconv", self.files.torn_users, {user}),
+            ("grpconv", self.files.torn_groups, groups),
+        ):
+            if torn & names:
+                self._run(program)
+                outcome["changed"] = True
+                text = f"entries that do not fit together: {', '.join(sorted(torn & names))}\n"
+                self._show("/etc/passwd and shadow" if user in torn & names else "/etc/group and gshadow", text, "")
+                for name in torn & set(self.files.users):
+                    self.files.users[name] = replace(self.files.users[name], secret="x")
+                # Both programs mend all entries at once.
+                torn.clear()
+                self._reread()
+
     # Groups
 
     def group(self, wish: GroupWish) -> None:
         """Create, change or remove one group."""
         with self.outcomes.item(wish.item) as outcome:
+            self._mend(outcome, None, {wish.name})
             found = self.files.groups.get(wish.name)
             owner = None if wish.gid is None else self.files.group_name(wish.gid)
             if wish.present and owner not in (None, wish.name):
@@ -150,6 +166,11 @@ class Accounts:
         """Create, change or remove one user with his keys and rules."""
         with self.outcomes.item(wish.item) as outcome:
             outcome["changes"] = []
+            if not wish.present:
+                self._refuse_removal(wish)
+            self._mend(outcome, wish.name, {wish.name, *(wish.groups or ()), *({wish.group} - {None})})
+            if outcome["changed"]:
+                outcome["changes"].append("mended")
             if wish.present:
                 self._present(wish, outcome)
             else:
@@ -173,7 +194,7 @@ class Accounts:
         self._require_groups(wish)
         before = None
         if found is not None:
-            self._mend(wish, found, outcome)
+            self._complete(wish, found, outcome)
             group = self.files.group_name(found.gid) or str(found.gid)
             before = describe(found, group, self.files.groups_of(wish.name))
         if plan.arguments:
@@ -195,10 +216,8 @@ class Accounts:
         if wish.sudo is not None:
             self._sudo(sudo, rules, outcome)
 
-    def _mend(self, wish: UserWish, found: User, outcome: dict) -> None:
-        """Complete a user whose making was interrupted: useradd writes passwd, then shadow, then group."""
-        if found.secret is None:
-            self._run("pwconv")
+    def _complete(self, wish: UserWish, found: User, outcome: dict) -> None:
+        """Make the group of a user whose making was interrupted: useradd writes passwd first, and group last."""
         if wish.group is None and not _group_exists(found.gid) and wish.name not in self.files.groups:
             self._run("groupadd", "-g", str(found.gid), wish.name)
             self.files.groups[wish.name] = Group(wish.name, found.gid)
@@ -277,13 +296,16 @@ class Accounts:
         self._done(outcome, "sudo")
         self._show(sudo.path, current, rules)
 
-    def _absent(self, wish: UserWish, outcome: dict) -> None:
+    def _refuse_removal(self, wish: UserWish) -> None:
         found = self.files.users.get(wish.name)
         if wish.name == "root" or wish.name in self._connected or (found and found.uid == 0):
             raise UnsafeError(
                 f"{wish.name} is root, or the one who is connected; removing him would shut you out.",
                 hint="Connect as another user, or take him off the list.",
             )
+
+    def _absent(self, wish: UserWish, outcome: dict) -> None:
+        found = self.files.users.get(wish.name)
         # Rights first: whatever comes after, they are gone.
         self._sudo(SudoFile(self._commands, wish.name, os.path.join(self._etc, "sudoers.d")), None, outcome)
         if found is None:
@@ -302,7 +324,7 @@ class Accounts:
         self._reread()
 
     def _userdel(self, found: User, flags: list[str], outcome: dict) -> None:
-        done = self._commands.run([self._commands.require("userdel", "passwd"), *flags, found.name])
+        done = self._try("userdel", *flags, found.name)
         if done.rc == _IN_USE:
             if found.expires is None or found.expires > 1:
                 self._run("usermod", "-L", "-e", "1", found.name)

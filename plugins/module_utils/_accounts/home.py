@@ -14,7 +14,6 @@ import errno
 import os
 import shutil
 import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -146,7 +145,12 @@ def write_key_file(name: str, uid: int, gid: int, home: str, text: str | None) -
                 return
             if stat.S_IMODE(os.fstat(directory).st_mode) != 0o700:
                 os.fchmod(directory, 0o700)
-            temporary = f".authorized_keys.{os.urandom(8).hex()}.new"
+            temporary = ".authorized_keys.scripts-toolkit.new"
+            try:
+                # A run that was killed left it. Under one name, there is never more than one of it.
+                os.unlink(temporary, dir_fd=directory)
+            except FileNotFoundError:
+                pass
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             try:
                 with open(os.open(temporary, flags, 0o600, dir_fd=directory), "wb") as handle:
@@ -201,7 +205,10 @@ def make_home(path: str, uid: int, gid: int, mode: int, skeleton: str = "/etc/sk
     _check_parents(path)
     parent = os.path.dirname(path)
     os.makedirs(parent, mode=0o755, exist_ok=True)
-    temporary = tempfile.mkdtemp(prefix=f".{os.path.basename(path)}.", suffix=".new", dir=parent)
+    temporary = os.path.join(parent, f".{os.path.basename(path)}.scripts-toolkit.new")
+    # A run that was killed left it.
+    shutil.rmtree(temporary, ignore_errors=True)
+    os.mkdir(temporary, 0o700)
     try:
         if os.path.isdir(skeleton):
             shutil.copytree(skeleton, temporary, symlinks=True, dirs_exist_ok=True)

@@ -40,8 +40,7 @@ def _secret(wish: UserWish, current: str | None) -> str | None:
     A leading ``!`` is the lock. The result is never empty, which would let everybody in without a password.
     """
     if current is None:
-        # useradd was interrupted before it wrote shadow.
-        return _secret(wish, "!") or "!"
+        current = "!"
     if wish.password is None and wish.locked is None:
         return None
     base = current.lstrip("!")
@@ -140,7 +139,7 @@ def plan_user(wish: UserWish, files: AccountFiles) -> UserPlan:
 def describe(user: User, group: str, groups: list[str]) -> str:
     """Return how an account reads in a diff. The password's hash is not in it."""
     base = (user.secret or "!").lstrip("!")
-    password = "none needed" if user.secret == "" else "none" if base in ("", "*") else "set"
+    password = "none needed" if user.secret == "" else "none" if base in ("", "*", "x") else "set"
     locked = user.expires is not None and user.expires <= 1
     lines = [
         f"uid: {user.uid if user.uid >= 0 else '(the next free one)'}",

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import stat
 
@@ -74,7 +75,11 @@ class SudoFile:
             )
 
     def write(self, text: str | None) -> None:
-        """Replace the file as a whole, or remove it."""
+        """Replace the file as a whole, or remove it, and with it what a killed run left beside it."""
+        for left in glob.glob(
+            f"{glob.escape(self._directory)}/.{glob.escape(os.path.basename(self.path))}.????????.new"
+        ):
+            remove_file(left)
         if text is None:
             remove_file(self.path)
         else:

@@ -208,7 +208,8 @@ def test_a_new_user():
         ("", {"password": "*"}, "*"),
         ("", {"locked": True}, "!"),
         ("", {"locked": False}, "*"),
-        (None, {}, "!"),
+        ("x", {}, None),
+        ("x", {"password": HASH}, HASH),
         (None, {"password": HASH}, HASH),
     ],
 )
@@ -217,7 +218,7 @@ def test_the_password_field(current, options, secret):
 
 
 @given(
-    st.sampled_from(["", "!", "*", "!*", HASH, "!" + HASH, OTHER, None]),
+    st.sampled_from(["", "!", "*", "!*", "x", HASH, "!" + HASH, OTHER, None]),
     st.sampled_from([None, HASH, OTHER, "*", "!"]),
     st.sampled_from([None, True, False]),
 )
@@ -301,6 +302,36 @@ def test_numbers_that_are_taken(etc):
     assert not accounts.outcomes.entries[-1].get("failed")
 
 
+def test_entries_that_a_killed_program_left_torn_are_mended(etc):
+    (etc / "gshadow").write_text("root:*::\nalice:!::\nstaff:!::alice\ngone:!::\n")
+    with (etc / "shadow").open("a") as handle:
+        handle.write(f"gone:{HASH}:19000:0:99999:7:::\n")
+    found = read_accounts(str(etc))
+    assert found.torn_users == {"half", "gone"}
+    assert found.torn_groups == {"staff", "gone"}
+    calls = []
+
+    def run(argv, **_options):
+        calls.append(os.path.basename(argv[0]))
+        return 0, "", ""
+
+    accounts = Accounts(Commands(run), False, set(), str(etc))
+    accounts.user(user_wishes([user("gone", state="absent")])[0])
+    assert calls == ["pwconv", "grpconv"]
+    for name in ("half", "gone"):
+        accounts = preview(etc)
+        options = {} if name == "half" else {"state": "absent"}
+        accounts.user(user_wishes([user(name, create_home=False if name == "half" else None, **options)])[0])
+        assert accounts.outcomes.entries[0]["changes"] == (["mended", "group"] if name == "half" else ["mended"])
+        assert accounts.outcomes.diffs
+    accounts = preview(etc)
+    accounts.group(group_wishes([group("staff")])[0])
+    accounts.group(group_wishes([group("gone", state="absent")])[0])
+    assert [entry["changed"] for entry in accounts.outcomes.entries] == [True, False]
+    accounts.user(user_wishes([user("alice", state="absent")])[0])
+    assert accounts.outcomes.entries[-1]["changes"] == ["removed"]
+
+
 def test_groups_that_stay(etc):
     accounts = preview(etc)
     for name, kind in (("root", "unsafe"), ("alice", "conflict")):
@@ -330,6 +361,21 @@ def test_programs_that_fail(etc, status, kind):
     assert not accounts.outcomes.changed
 
 
+def test_a_lock_of_another_program_is_waited_for(etc, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda _seconds: None)
+    answers = [(10, "", "groupadd: cannot lock /etc/group; try again later.\n")] * 3 + [(0, "", "")]
+    calls = []
+
+    def run(argv, **_options):
+        calls.append(argv)
+        return answers[len(calls) - 1]
+
+    accounts = Accounts(Commands(run), False, set(), str(etc))
+    accounts.group(group_wishes([group("new")])[0])
+    assert len(calls) == 4
+    assert accounts.outcomes.entries[0]["changed"]
+
+
 def test_a_hash_goes_by_standard_input(etc):
     calls = []
 
@@ -353,8 +399,11 @@ def test_sudo_files(tmp_path):
     text = file.text(("ALL=(ALL) ALL", "ALL=(root) NOPASSWD: /usr/bin/id"))
     assert text.splitlines()[1:] == ['"web.admin" ALL=(ALL) ALL', '"web.admin" ALL=(root) NOPASSWD: /usr/bin/id']
     assert file.read() is None
+    (tmp_path / ".web%2Eadmin.12345678.new").write_text("half")
+    (tmp_path / ".web.12345678.new").write_text("of another user")
     file.write(text)
     assert file.read() == text
+    assert {path.name for path in tmp_path.iterdir()} == {"web%2Eadmin", ".web.12345678.new"}
     assert file.is_private()
     assert stat.S_IMODE(os.stat(file.path).st_mode) == 0o440
     os.chmod(file.path, 0o444)

@@ -161,6 +161,7 @@ def test_a_home_appears_whole(tmp_path):
     (skeleton / ".profile").write_text("umask 027\n")
     (skeleton / ".link").symlink_to("/etc/passwd")
     path = tmp_path / "homes" / "alice"
+    (tmp_path / "homes" / ".alice.scripts-toolkit.new" / "half").mkdir(parents=True)
     owner = os.stat("/etc/passwd").st_uid
     make_home(str(path), UID, GID, 0o750, str(skeleton))
     assert stat.S_IMODE(path.stat().st_mode) == 0o750
