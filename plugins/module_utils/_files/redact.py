@@ -16,7 +16,7 @@ _WORD = re.compile(r"[^\W_]{3,}")
 
 
 def redact(output: str, secret: Iterable[bytes], known: Iterable[str]) -> str:
-    """Return ``output`` with every word masked that occurs in the ``secret`` files' contents or has a word of them in it.
+    """Return ``output`` with every word masked that occurs in the ``secret`` contents or has a word of them in it.
 
     A word is a run of three or more letters and digits: validators print parts of lines, cut at any character. Words
     that occur in ``known`` texts (paths, the validator's own argument list) are shown, or nothing could be read.
