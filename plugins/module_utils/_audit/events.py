@@ -81,10 +81,6 @@ class Events:
             host, task = result.host, result.task
         except AttributeError:
             host, task = result._host, result._task
-        try:
-            data = result.result
-        except AttributeError:
-            data = result._result
         known = self._tasks.get(task._uuid)
         if known is None:
             known = self._remember(task)
@@ -106,10 +102,16 @@ class Events:
             details["duration_ms"] = milliseconds
         if not item:
             self.tally.add(kind, status, milliseconds)
-        if hidden or "censored" in data or data.get("_ansible_no_log"):
+        if hidden:
             details["no_log"] = True
-        elif self._detail != "none":
-            self._describe(details, data, task, item)
+        elif self._detail != "none" and (item or not task.loop):
+            # The result of a whole loop holds those of its items, which were recorded one by one; ansible-core 2.19 and
+            # newer build it anew for each callback that looks, so nobody looks.
+            data = _data(result)
+            if "censored" in data or data.get("_ansible_no_log"):
+                details["no_log"] = True
+            else:
+                self._describe(details, data, task, item)
         return details
 
     def _remember(self, task: Any) -> tuple[dict, str, bool]:
@@ -210,6 +212,13 @@ class Events:
         if isinstance(error, Mapping):
             kept["error"] = self._short(error.get("kind"))
         return kept
+
+
+def _data(result: Any) -> Mapping:
+    try:
+        return result.result
+    except AttributeError:
+        return result._result
 
 
 def _will_be_rescued(task: Any) -> bool:
