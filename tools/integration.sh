@@ -5,7 +5,7 @@ set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 family=$1
 shift
-python3 "$root/tools/venv.py" "$family"
+python3 "$root/tools/environments.py" "$family"
 case $family in
 main)
     venv=$root/.venv

@@ -9,7 +9,7 @@ case $family in
 main) venv=$root/.venv ;;
 *) venv=$root/.build/venvs/$family ;;
 esac
-python3 "$root/tools/venv.py" "$family"
+python3 "$root/tools/environments.py" "$family"
 if [ ! -d "$venv" ]; then
     exit 0
 fi
@@ -30,7 +30,7 @@ if [ -f "$HOME/.config/pip/pip.conf" ]; then
 fi
 # Every interpreter found, so that the code for targets is compiled and imported by each of them.
 path=$venv/bin
-for python in $(python3 "$root/tools/venv.py" --pythons | cut -d' ' -f2); do
+for python in $(python3 "$root/tools/environments.py" --pythons | cut -d' ' -f2); do
     path=$path:$(dirname "$python")
 done
 # Named, so that it does not look for the git repository above it, which ignores .build.

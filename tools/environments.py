@@ -4,8 +4,8 @@
 
 """Make the virtual environments that the Makefile uses, one per family of tools, since their pins clash.
 
-    python3 tools/venv.py NAME...     make them where they are missing or their requirements changed
-    python3 tools/venv.py --pythons   list the interpreters found
+    python3 tools/environments.py NAME...     make them where they are missing or their requirements changed
+    python3 tools/environments.py --pythons   list the interpreters found
 
 A family whose interpreters are all missing is reported and left out (exit status 0, no directory); `main` must exist.
 Runs on any Python from 3.8 on; uses pyenv's interpreters and those on PATH.
@@ -138,7 +138,7 @@ def main(arguments: list[str]) -> int:
         return 0
     unknown = [name for name in arguments if name not in FAMILIES]
     if unknown or not arguments:
-        raise SystemExit(f"usage: python3 tools/venv.py {{{','.join(FAMILIES)}}}...")
+        raise SystemExit(f"usage: python3 tools/environments.py {{{','.join(FAMILIES)}}}...")
     for name in arguments:
         if not make(name, found) and name == "main":
             raise SystemExit("Python 3.11 or newer is needed. On Debian: apt-get install python3 python3-venv")
