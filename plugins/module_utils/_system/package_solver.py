@@ -81,22 +81,21 @@ class Solver:
     def refused(self, requests: Sequence[Request], verdict: Verdict) -> dict[str, ToolkitError]:
         """Return the requests to leave out after an examination that was not clean, at least one.
 
-        Where packages exclude each other, apt names the victim rather than the culprit: those concerned, and all
-        removals, are tried alone, and who can't be had even then is the one. If all can, those that apt named are.
+        Where packages exclude each other, apt names the victim rather than the culprit. So each is tried alone, those
+        that apt named and removals first, and who can't be had even then is the one. If all can, those named are.
         """
         certain = {name: error for name, error in verdict.blamed.items() if not isinstance(error, ConflictError)}
         if certain or len(requests) == 1:
             return certain or verdict.blamed or {requests[0].name: verdict.error}
-        suspects = [
-            request
-            for request in requests
-            if not verdict.blamed or request.name in verdict.blamed or request.state == "absent"
-        ]
-        alone = {}
-        for request in suspects:
-            single = self.examine([request])
-            if not single.clean:
-                alone[request.name] = single.blamed.get(request.name) or single.error
+        near = [request for request in requests if request.name in verdict.blamed or request.state == "absent"]
+        alone: dict[str, ToolkitError] = {}
+        for suspects in (near, [request for request in requests if request not in near]):
+            for request in suspects:
+                single = self.examine([request])
+                if not single.clean:
+                    alone[request.name] = single.blamed.get(request.name) or single.error
+            if alone:
+                break
         return alone or verdict.blamed or {request.name: verdict.error for request in requests}
 
     def _refusal(self, requests: Sequence[Request], simulation: Simulation) -> ToolkitError | None:

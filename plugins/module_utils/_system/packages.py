@@ -21,7 +21,7 @@ from .debian_version import compare_versions
 from .dpkg import Dpkg, Installed
 from .package_requests import Request, read_requests
 from .package_solver import Solver
-from .service_policy import no_service_starts, remove_stale_policy
+from .service_policy import service_starts
 
 __all__ = ["Packages"]
 
@@ -122,7 +122,8 @@ class Packages:
             self._repaired = before.interrupted or ["dpkg"]
             if check_mode:
                 return before, before
-            self._dpkg.repair()
+            with service_starts(self._start_services):
+                self._dpkg.repair()
             return before, self._dpkg.installed()
 
     def _automatic(self, now: Installed) -> list[str]:
@@ -214,7 +215,7 @@ class Packages:
             after = self._dpkg.installed()
             if failed is not None and self._dpkg.interrupted(after):
                 # Where one package broke, apt leaves others unpacked that have done nothing wrong.
-                with self._dpkg.locked():
+                with self._dpkg.locked(), service_starts(self._start_services):
                     self._dpkg.repair()
                 after = self._dpkg.installed()
             broken = broken_packages(done)
@@ -234,10 +235,7 @@ class Packages:
         return after
 
     def _install(self, arguments: list[str]) -> Completed:
-        if self._start_services:
-            remove_stale_policy()
-            return self._apt.install(arguments)
-        with no_service_starts():
+        with service_starts(self._start_services):
             return self._apt.install(arguments)
 
     # Report

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from .._core.errors import ConflictError
 from .._core.files import read_bytes, remove_file, write_atomic
 
-__all__ = ["no_service_starts", "remove_stale_policy"]
+__all__ = ["service_starts"]
 
 _PATH = "/usr/sbin/policy-rc.d"
 _MARK = b"# scripts.toolkit.packages: only while process "
@@ -34,19 +34,17 @@ def _start_time(pid: int) -> str:
         return handle.read().rpartition(") ")[2].split()[19]
 
 
-def remove_stale_policy(path: str = _PATH) -> None:
-    """Remove what a run that was killed has left."""
+@contextmanager
+def service_starts(allowed: bool, path: str = _PATH) -> Iterator[None]:
+    """Let package scripts start services inside the block, or forbid it; remove what a killed run has left.
+
+    :raises ConflictError: it is to be forbidden, but somebody else has set a policy.
+    """
     if _MARK in (read_bytes(path) or b""):
         remove_file(path)
-
-
-@contextmanager
-def no_service_starts(path: str = _PATH) -> Iterator[None]:
-    """Forbid starts of services by package scripts inside the block.
-
-    :raises ConflictError: somebody else has set a policy.
-    """
-    remove_stale_policy(path)
+    if allowed:
+        yield
+        return
     if os.path.lexists(path):
         raise ConflictError(
             f"start_services: {path} is there already and decides which services start.",
