@@ -68,10 +68,8 @@ def call(name: str, argv: list, count: Callable[[int, str], Count], live: bool =
     if process.returncode and not result.failed:
         result.failed = 1
     shown = "" if live or not (result.failed or "WARNING" in output) else output
-    verdict = "FAILED" if result.failed else "ok"
-    say(
-        f"{shown}=== {name}: {verdict}, {result.passed} passed, {result.failed} failed, {time.monotonic() - began:.0f} s"
-    )
+    verdict, took = "FAILED" if result.failed else "ok", f"{time.monotonic() - began:.0f} s"
+    say(f"{shown}=== {name}: {verdict}, {result.passed} passed, {result.failed} failed, {took}")
     return result
 
 
@@ -118,18 +116,7 @@ def lint() -> list[Count]:
         call("ruff check", [LINT / "ruff", "check", "--no-cache"], one, **options),
         call("ruff format", [LINT / "ruff", "format", "--no-cache", "--diff"], one, **options),
         call("ansible-lint", [LINT / "ansible-lint", "--nocolor", "-q"], one, **options),
-        call(
-            "antsibull-docs",
-            [
-                LINT / "antsibull-docs",
-                "lint-collection-docs",
-                "--plugin-docs",
-                "--disallow-unknown-collection-refs",
-                ".",
-            ],
-            one,
-            **options,
-        ),
+        call("antsibull-docs", docs, one, **options),
         call("antsibull-changelog", [LINT / "antsibull-changelog", "lint"], one, **options),
     ]
     if IMPORTER.is_dir():
