@@ -17,6 +17,9 @@ from .window import Window
 
 __all__ = ["arm", "disarm", "fire", "is_armed", "write_script"]
 
+_SYSTEMD = "/run/systemd/system"
+"""Exists where systemd is the init system: sd_booted(3)."""
+
 _SCRIPT = """\
 #!/bin/sh
 # Brings back what was live before an unconfirmed change. Written by scripts.toolkit.
@@ -65,7 +68,7 @@ def arm(window: Window, seconds: int, commands: Commands) -> None:
     :raises DependencyError: this host is not run by systemd.
     :raises UnavailableError: systemd refuses the timer.
     """
-    if not os.path.isdir("/run/systemd/system"):
+    if not os.path.isdir(_SYSTEMD):
         raise DependencyError(
             "This host is not run by systemd, so nothing could take the change back if it cut the connection.",
             hint="Set allow_lockout: true to apply it without that safety net.",

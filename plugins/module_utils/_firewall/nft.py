@@ -80,9 +80,9 @@ class Nft:
         It is loaded in a network namespace of its own, so that it is checked by the kernel itself, and what is live
         can be compared with it exactly, while nothing of this host changes.
 
-        :raises ValidationError: nft refuses the text.
+        :raises ValidationError: nft refuses the text, or it makes another table than ours.
         """
-        script = 'nft -f - || exit 3; nft -s list table inet "$1"'
+        script = 'nft -f - || exit 3; [ "$(nft list tables)" = "table inet $1" ] || exit 4; nft -s list table inet "$1"'
         done = self._commands.run(
             [self._commands.require("unshare", "util-linux"), "--net", "/bin/sh", "-c", script, "sh", self.table],
             stdin=text,
@@ -94,6 +94,8 @@ class Nft:
             raise PermissionDenied(
                 f"No network namespace can be made to check the rules in: {done.complaint}", hint="Use become: true."
             )
+        if done.rc == 4:
+            raise ValidationError(f"The rules make another table than inet {self.table}.")
         raise nft_error(done)
 
     def check(self, path: str) -> None:

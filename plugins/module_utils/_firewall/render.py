@@ -42,10 +42,11 @@ def _set(values: list[str]) -> str:
     return values[0] if len(values) == 1 else "{ " + ", ".join(values) + " }"
 
 
-def _addresses(rule: Rule) -> list[str]:
-    """Return the address match of each line the rule needs: one without addresses, else one an IP version."""
+def _addresses(rule: Rule) -> list[tuple[str, str]]:
+    """Return address match and ICMP family of each line the rule needs: one without addresses, else one an IP
+    version."""
     if not rule.sources and not rule.destinations:
-        return [""]
+        return [("", "icmpx")]
     matches = []
     for version, keyword in ((4, "ip"), (6, "ip6")):
         sides = []
@@ -57,8 +58,14 @@ def _addresses(rule: Rule) -> list[str]:
             if own:
                 sides.append(f"{keyword} {side} {_set(own)}")
         else:
-            matches.append(" ".join(sides))
+            matches.append((" ".join(sides), "icmp" if version == 4 else "icmpv6"))
     return matches
+
+
+def _verdict(rule: Rule, icmp: str) -> str:
+    if rule.action != "reject":
+        return rule.action
+    return "reject with " + ("tcp reset" if rule.protocol == "tcp" else f"{icmp} port-unreachable")
 
 
 def _lines(rule: Rule) -> list[str]:
@@ -78,14 +85,11 @@ def _lines(rule: Rule) -> list[str]:
     if rule.limit:
         rate, _burst, burst = rule.limit.partition(" burst ")
         limit = f"limit rate {rate}" + (f" burst {burst} packets" if burst else "")
-    verdict = rule.action
-    if rule.action == "reject":
-        verdict = "reject with " + ("tcp reset" if rule.protocol == "tcp" else "icmpx port-unreachable")
     log = f'log prefix "{rule.log} "' if rule.log else ""
     comment = f'comment "{rule.comment}"' if rule.comment else ""
     return [
-        " ".join(part for part in (interface, addresses, service, limit, log, verdict, comment) if part)
-        for addresses in _addresses(rule)
+        " ".join(part for part in (interface, addresses, service, limit, log, _verdict(rule, icmp), comment) if part)
+        for addresses, icmp in _addresses(rule)
     ]
 
 

@@ -33,8 +33,8 @@ _KEYS = {
 }
 _INTERFACE = re.compile(r"[A-Za-z0-9_.:@-]{1,15}|[A-Za-z0-9_.:@-]{1,14}\*")
 _LIMIT = re.compile(r"[1-9][0-9]{0,9}/(second|minute|hour|day|week)( burst [1-9][0-9]{0,9})?")
-_TEXT = re.compile(r"[ !#-\[\]-~]*")
-"""Printable ASCII without the double quote and the backslash: what an nft string can hold on every version."""
+_TEXT = re.compile(r"[ !#%-\[\]-~]*")
+"""Printable ASCII without the double quote, the backslash and the dollar sign (nft puts variables in its place)."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def _choice(option: str, value: object, choices: tuple[str, ...]) -> str:
 def _text(option: str, value: object, most: int) -> str:
     text = "" if value is None else str(value)
     if len(text) > most or not _TEXT.fullmatch(text):
-        raise _refuse(option, text, "a text that nftables can keep", f'At most {most} ASCII characters, no " or \\.')
+        raise _refuse(option, text, "a text that nftables can keep", f'At most {most} ASCII characters, no ", $ or \\.')
     return text
 
 

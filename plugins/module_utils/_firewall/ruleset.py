@@ -52,12 +52,21 @@ class _TableChange(LiveChange):
         self._before = before
 
     def stage(self, directory: str) -> None:
-        previous = os.path.join(directory, _PREVIOUS)
-        write_atomic(os.path.join(directory, _CANDIDATE), self._text.encode(), durable=False)
-        write_atomic(previous, render_file(self._nft.table, self._before).encode(), durable=False)
-        write_atomic(os.path.join(directory, _BEFORE), (self._before or "").encode(), durable=False)
+        # A listing is not always what was loaded (nft 1.0.6 shortens "reject"), so the file is the better source.
+        previous, before = self._boot.stored(), self._before
+        if before is None or previous is None or not self._means(previous, before):
+            previous = render_file(self._nft.table, before)
+            before = None if before is None else self._nft.canonical(previous)
+        for name, text in ((_CANDIDATE, self._text), (_PREVIOUS, previous), (_BEFORE, before or "")):
+            write_atomic(os.path.join(directory, name), text.encode(), durable=False)
         self._nft.check(os.path.join(directory, _CANDIDATE))
-        self._nft.check(previous)
+        self._nft.check(os.path.join(directory, _PREVIOUS))
+
+    def _means(self, text: str, listing: str) -> bool:
+        try:
+            return self._nft.canonical(text) == listing
+        except ValidationError:
+            return False  # Somebody has edited the file.
 
     def apply(self, directory: str) -> None:
         self._nft.load((read_bytes(os.path.join(directory, _CANDIDATE)) or b"").decode())
