@@ -19,10 +19,10 @@ from .apt import DETECT, AptSettings, detect_script, name_servers, resolver
 from .image import Images, mirrors, remove_tree
 from .inventory import inventory, known_hosts, ssh_arguments
 from .layout import SUITES, Layout, check_name, exclusive
-from .machine import Machine, greets
+from .machine import Machine, greets, traces
 from .network import Network
 from .packages import PackageCache
-from .process import alive, commands, identity, processes
+from .process import alive, commands, identity
 from .state import State
 
 __all__ = ["Hosts"]
@@ -299,7 +299,9 @@ class Hosts:
         """Remove the named hosts, all if ``None``, and with the last one the network; return who was there."""
         names = None if names is None else list(names)
         if not os.path.isdir(self.layout.base):
-            return []
+            if not traces(self.layout):
+                return []
+            self.layout.create()  # Somebody deleted it under running hosts.
         try:
             with State.locked(self.layout) as state:
                 return self._down(state, names)
@@ -316,7 +318,7 @@ class Hosts:
         gone = [name for name in state.hosts if names is None or name in names]
         for name in gone:
             self._destroy(state, name)
-        self._reap(state)
+        gone += self._reap(state)
         if not state.hosts:
             self.packages.stop()
             self._network.remove((state.network or {}).get("forwarding"))
@@ -334,26 +336,23 @@ class Hosts:
         self._write_known_hosts(state)
         state.save(self.layout)
 
-    def _reap(self, state: State) -> None:
-        """Remove hosts whose processes are gone, and whatever carries this set's names but is not in the state."""
+    def _reap(self, state: State) -> list[str]:
+        """Remove hosts whose processes are gone, and whatever carries this set's names but is not in the state.
+
+        :returns: the names of those that were removed.
+        """
+        known = set(state.hosts)
         for name, record in list(state.hosts.items()):
             if not alive(record["owner"] if record["phase"] == "starting" else record["process"]):
                 self._destroy(state, name)
-        strays = set(os.listdir(self.layout.machines)) if os.path.isdir(self.layout.machines) else set()
-        marker = f"toolkit-host:{self.layout.machines}/"
-        for _number, arguments in processes():
-            for argument in arguments:
-                if argument.startswith(marker):
-                    strays.add(argument.removeprefix(marker))
-                elif argument.startswith(f"--directory={self.layout.machines}/"):
-                    strays.add(argument.removeprefix(f"--directory={self.layout.machines}/").removesuffix("/root"))
-        for name in sorted(strays - set(state.hosts)):
-            if not name.startswith(".#"):
-                Machine(self.layout, self._commands, name, 0).destroy()
+        strays = traces(self.layout) - set(state.hosts)
+        for name in sorted(strays):
+            Machine(self.layout, self._commands, name, 0).destroy()
         ports = {self.layout.port(record["number"]) for record in state.hosts.values()}
         for link in self._network.links():
             if link != self.layout.bridge and link not in ports:
                 self._network.unplug(link)
+        return sorted((known | strays) - set(state.hosts))
 
 
 def _capacity(subnet: str) -> int:

@@ -21,7 +21,7 @@ from .image import remove_tree
 from .layout import Layout
 from .process import alive, end, identity, processes
 
-__all__ = ["Machine", "cgroup_mounts", "greets"]
+__all__ = ["Machine", "cgroup_mounts", "greets", "traces"]
 
 _RUN = "/run/systemd/nspawn"
 
@@ -49,6 +49,30 @@ def cgroup_mounts(mountinfo: str) -> list[str]:
         if fields[:1] == ["cgroup2"] or (fields[:1] == ["cgroup"] and "name=systemd" in fields[2].split(",")):
             found.append(before.split()[4])
     return found
+
+
+def _own_hierarchies() -> list[str]:
+    """Return where hosts get control groups from us: nowhere if systemd runs this machine and gives them scopes."""
+    if os.path.isdir("/run/systemd/system"):
+        return []
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as handle:
+        return cgroup_mounts(handle.read())
+
+
+def traces(layout: Layout) -> set[str]:
+    """Return the names of all hosts of ``layout`` that have a directory, a process or a control group."""
+    names = set(os.listdir(layout.machines)) if os.path.isdir(layout.machines) else set()
+    marker, directory = f"toolkit-host:{layout.machines}/", f"--directory={layout.machines}/"
+    for _number, arguments in processes():
+        for argument in arguments:
+            if argument.startswith(marker):
+                names.add(argument.removeprefix(marker))
+            elif argument.startswith(directory):
+                names.add(argument.removeprefix(directory).removesuffix("/root"))
+    prefix = layout.machine_name("")
+    for mount in _own_hierarchies():
+        names |= {entry.removeprefix(prefix) for entry in os.listdir(mount) if entry.startswith(prefix)}
+    return {name for name in names if name and "/" not in name and not name.startswith(".")}
 
 
 def greets(address: str, port: int = 22, timeout: float = 1.0) -> bool:
@@ -133,10 +157,7 @@ class Machine:
     # Starting
 
     def _cgroups(self) -> list[str]:
-        if os.path.isdir("/run/systemd/system"):
-            return []  # systemd runs this machine and gives the host a scope.
-        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as handle:
-            return [os.path.join(m, self._layout.machine_name(self._name)) for m in cgroup_mounts(handle.read())]
+        return [os.path.join(mount, self._layout.machine_name(self._name)) for mount in _own_hierarchies()]
 
     def start(self, image: str) -> list:
         """Start the host and return the identity of its systemd-nspawn. It does not yet answer then.

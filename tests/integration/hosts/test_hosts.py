@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -289,6 +290,15 @@ def test_damaged_state_is_no_dead_end(layout):
     refused = toolkit("host", "list")
     assert refused.returncode == 1
     assert "down --all" in refused.stderr
+    assert toolkit("host", "down", "--all").returncode == 0
+    assert nothing_left(layout)
+
+
+def test_a_deleted_directory_is_no_dead_end(layout):
+    assert toolkit("host", "up", "a").returncode == 0
+    shutil.rmtree(layout.base)
+    assert payload_processes(layout) == []  # They can't be found by what the directory said.
+    assert any(remains(layout).values())
     assert toolkit("host", "down", "--all").returncode == 0
     assert nothing_left(layout)
 
