@@ -17,7 +17,7 @@ description:
     package C(passwd) are called only for what differs.
   - Passwords are given as hashes and go to C(chpasswd) on its standard input, so that no process list shows them.
   - Keys are written with the rights of their user and without following links, so that nobody can make root write
-    elsewhere by preparing his home. The file is replaced as a whole.
+    elsewhere by preparing a home. The file is replaced as a whole.
   - Rules for sudo are checked by C(visudo) before anything of that user is changed.
   - Root and the user who is connected are never removed, locked, or left without a key.
 extends_documentation_fragment:
@@ -65,34 +65,34 @@ options:
         required: true
       state:
         description:
-          - Whether there is such a user. With V(absent) his sudo rules go first, then the user; his home stays unless
+          - Whether there is such a user. With V(absent) the sudo rules go first, then the user; the home stays unless
             O(users[].remove_home).
-          - A user who has processes is not removed. He is locked out and loses his sudo rules, and the item fails,
+          - A user who has processes is not removed. The account is locked and loses its sudo rules, and the item fails,
             saying so.
         type: str
         choices: [present, absent]
         default: present
       uid:
-        description: His number.
+        description: The user's number.
         type: int
       group:
-        description: Name of his primary group. A new user without it gets a group of his own name.
+        description: Name of the primary group. A new user without it gets a group of the same name.
         type: str
       groups:
-        description: Names of other groups that he is in.
+        description: Names of other groups that the user is in.
         type: list
         elements: str
       append:
-        description: Whether he stays in groups that are not in O(users[].groups).
+        description: Whether the user stays in groups that are not in O(users[].groups).
         type: bool
         default: true
       shell:
-        description: His login shell. A new user has C(/bin/bash), a new system user C(/usr/sbin/nologin).
+        description: The login shell. A new user has C(/bin/bash), a new system user C(/usr/sbin/nologin).
         type: str
       home:
         description:
-          - His home directory. A new user has C(/home/NAME), a new system user C(/nonexistent).
-          - Changing it moves the old one there, if the old one is his and nothing is at the new place.
+          - The home directory. A new user has C(/home/NAME), a new system user C(/nonexistent).
+          - Changing it moves the old one there, if the old one belongs to the user and nothing is at the new place.
         type: str
       create_home:
         description:
@@ -101,15 +101,15 @@ options:
           - Not set, it is made for all but system users.
         type: bool
       comment:
-        description: His full name or what he is for.
+        description: The full name, or what the user is for.
         type: str
       system:
-        description: Whether a new user gets his number from the range for system users.
+        description: Whether a new user gets a number from the range for system users.
         type: bool
         default: false
       password:
         description:
-          - Hash of his password as crypt(5) has it (yescrypt, SHA-512, SHA-256, bcrypt). V(*) means none.
+          - Hash of the password as crypt(5) has it (yescrypt, SHA-512, SHA-256, bcrypt). V(*) means none.
           - A password in clear text is refused.
         type: str
       locked:
@@ -135,7 +135,7 @@ options:
         type: list
         elements: str
       remove_home:
-        description: With O(users[].state=absent), whether his home and his mail are removed, too.
+        description: With O(users[].state=absent), whether the home and the mail are removed, too.
         type: bool
         default: false
 """

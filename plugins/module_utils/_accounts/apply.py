@@ -24,7 +24,7 @@ from .._core.errors import (
 )
 from .._core.module import text_diff
 from .._core.outcomes import Outcomes
-from .files import AccountFiles, Group, User, connected_users, login_definition, read_accounts
+from .files import AccountFiles, Group, User, connected_users, login_definition, process_of, read_accounts
 from .home import KeyFile, make_home, read_key_file, write_key_file
 from .keys import merge_keys
 from .plan import UserPlan, describe, plan_user
@@ -62,11 +62,14 @@ class Accounts:
     :param connected: names that must not be shut out.
     """
 
-    def __init__(self, commands: Commands, check: bool, connected: set[str], etc: str = "/etc") -> None:
+    def __init__(
+        self, commands: Commands, check: bool, connected: set[str], etc: str = "/etc", proc: str = "/proc"
+    ) -> None:
         self._commands = commands
         self._check = check
         self._connected = connected
         self._etc = etc
+        self._proc = proc
         self.files: AccountFiles = read_accounts(etc)
         self.outcomes = Outcomes()
 
@@ -163,7 +166,7 @@ class Accounts:
     # Users
 
     def user(self, wish: UserWish) -> None:
-        """Create, change or remove one user with his keys and rules."""
+        """Create, change or remove one user with keys and rules."""
         with self.outcomes.item(wish.item) as outcome:
             outcome["changes"] = []
             if not wish.present:
@@ -300,8 +303,8 @@ class Accounts:
         found = self.files.users.get(wish.name)
         if wish.name == "root" or wish.name in self._connected or (found and found.uid == 0):
             raise UnsafeError(
-                f"{wish.name} is root, or the one who is connected; removing him would shut you out.",
-                hint="Connect as another user, or take him off the list.",
+                f"{wish.name} is root, or the one who is connected; the removal would shut you out.",
+                hint="Connect as another user, or take this one off the list.",
             )
 
     def _absent(self, wish: UserWish, outcome: dict) -> None:
@@ -316,25 +319,29 @@ class Accounts:
             flags = ["-r"]
         group = self.files.group_name(found.gid) or str(found.gid)
         before = describe(found, group, self.files.groups_of(wish.name))
-        if not self._check:
-            self._userdel(found, flags, outcome)
+        self._userdel(found, flags, outcome)
         self._done(outcome, "removed", *(["home"] if flags else []))
         self._show(wish.item, before, None)
         self._forget(found)
         self._reread()
 
     def _userdel(self, found: User, flags: list[str], outcome: dict) -> None:
-        done = self._try("userdel", *flags, found.name)
-        if done.rc == _IN_USE:
+        if self._check:
+            process = process_of(found.uid, self._proc)
+            complaint = f"the account is used by process {process}" if process else ""
+        else:
+            done = self._try("userdel", *flags, found.name)
+            complaint = done.complaint if done.rc == _IN_USE else ""
+            if not done.ok and not complaint:
+                raise UnavailableError(f"userdel failed: {done.complaint.rstrip('.')}.")
+        if complaint:
             if found.expires is None or found.expires > 1:
                 self._run("usermod", "-L", "-e", "1", found.name)
                 self._done(outcome, "locked")
             raise ConflictError(
-                f"{found.name} can't be removed now: {done.complaint}. He is locked out, and his sudo rules are gone.",
-                hint=f"End his processes (loginctl terminate-user {found.name}), then run again.",
+                f"{found.name} can't be removed now: {complaint}. The account is locked, and its sudo rules are gone.",
+                hint=f"End its processes (loginctl terminate-user {found.name}), then run again.",
             )
-        if not done.ok:
-            raise UnavailableError(f"userdel failed: {done.complaint.rstrip('.')}.")
 
     def _check_removable(self, found: User) -> None:
         others = [
@@ -344,7 +351,8 @@ class Accounts:
         ]
         if found.home.count("/") < 2 or os.stat(found.home).st_uid != found.uid or others:
             raise UnsafeError(
-                f"The home {found.home} is not his alone" + (f" ({', '.join(others)})." if others else "."),
+                f"The home {found.home} is not that of one user alone"
+                + (f" ({', '.join(others)})." if others else "."),
                 hint="Remove the user without remove_home, and the directory by hand.",
             )
 

@@ -13,7 +13,7 @@ import os
 import pwd
 from dataclasses import dataclass, field
 
-__all__ = ["AccountFiles", "Group", "User", "connected_users", "login_definition", "read_accounts"]
+__all__ = ["AccountFiles", "Group", "User", "connected_users", "login_definition", "process_of", "read_accounts"]
 
 
 @dataclass(frozen=True)
@@ -132,3 +132,16 @@ def connected_users() -> set[str]:
         except KeyError:
             pass
     return names - {""}
+
+
+def process_of(uid: int, proc: str = "/proc") -> int | None:
+    """Return the id of a process that runs as this user, or ``None``. Those in containers are not the host's users."""
+    own = os.stat("/")
+    for name in os.listdir(proc):
+        path = os.path.join(proc, name)
+        try:
+            if name.isdigit() and os.stat(path).st_uid == uid and os.path.samestat(os.stat(f"{path}/root"), own):
+                return int(name)
+        except (FileNotFoundError, PermissionError, ProcessLookupError):
+            continue
+    return None

@@ -4,8 +4,8 @@
 
 """Files in a user's home, written by root without being tricked by that user.
 
-Everything below the home is done with the user's own effective ids, so that a link he placed leads nowhere he could not
-go himself, and through descriptors that do not follow links.
+Everything below the home is done with the user's own effective ids, so that a link placed there leads nowhere that
+the user could not go, and through descriptors that do not follow links.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def _open_directory(home: str, uid: int, create: bool) -> int | None:
             except PermissionError:
                 raise UnsafeError(
                     f"{home} does not belong to its user, so that {home}/.ssh can't be made.",
-                    hint="Make it yourself with the right owner, or give the user a home of his own.",
+                    hint="Make it yourself with the right owner, or give the user another home.",
                 ) from None
             os.fsync(base)
             descriptor = os.open(".ssh", flags, dir_fd=base)

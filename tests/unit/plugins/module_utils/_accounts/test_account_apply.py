@@ -19,6 +19,7 @@ from ansible_collections.scripts.toolkit.plugins.module_utils._accounts.files im
     Group,
     User,
     login_definition,
+    process_of,
     read_accounts,
 )
 from ansible_collections.scripts.toolkit.plugins.module_utils._accounts.plan import describe, plan_user
@@ -63,6 +64,7 @@ def etc(tmp_path):
     (tmp_path / "shadow").write_text(f"root:*:19000:0:99999:7:::\nalice:!{HASH}:19000:0:99999:7::1:\n")
     (tmp_path / "group").write_text("root:x:0:\nalice:x:1000:\nstaff:x:50:alice,root\n")
     (tmp_path / "sudoers.d").mkdir()
+    (tmp_path / "proc").mkdir()
     return tmp_path
 
 
@@ -71,7 +73,7 @@ def nothing_runs(*arguments, **options):
 
 
 def preview(etc, connected=()):
-    return Accounts(Commands(nothing_runs), check=True, connected=set(connected), etc=str(etc))
+    return Accounts(Commands(nothing_runs), check=True, connected=set(connected), etc=str(etc), proc=str(etc / "proc"))
 
 
 def test_files_are_read(etc):
@@ -330,6 +332,25 @@ def test_entries_that_a_killed_program_left_torn_are_mended(etc):
     assert [entry["changed"] for entry in accounts.outcomes.entries] == [True, False]
     accounts.user(user_wishes([user("alice", state="absent")])[0])
     assert accounts.outcomes.entries[-1]["changes"] == ["removed"]
+
+
+def test_a_user_with_processes_is_predicted_to_stay(etc):
+    process = etc / "proc" / "4711"
+    process.mkdir()
+    (process / "root").symlink_to("/")
+    if os.geteuid() == 0:
+        os.chown(process, 1000, 1000)
+    uid = process.stat().st_uid
+    with (etc / "passwd").open("a") as handle:
+        handle.write(f"worker:*:{uid}:1000::/nonexistent:/bin/sh\n")
+    accounts = preview(etc)
+    accounts.user(user_wishes([user("worker", state="absent")])[0])
+    assert accounts.outcomes.entries[0]["error"]["kind"] == "conflict"
+    assert "process 4711" in accounts.outcomes.entries[0]["error"]["message"]
+    # One that lives in a container is not a process of this user.
+    (process / "root").unlink()
+    (process / "root").symlink_to(etc)
+    assert process_of(uid, str(etc / "proc")) is None
 
 
 def test_groups_that_stay(etc):
