@@ -108,7 +108,7 @@ options:
         default: false
       notify: &notify
         description:
-          - What units need when this changes, such as C({nginx.service: reload}); V(reload) or V(restart).
+          - What units need when this changes, by full unit name, V(reload) or V(restart).
         type: dict
         default: {}
   trees:
@@ -175,6 +175,12 @@ options:
       - With V(false) a missing parent directory is an error.
     type: bool
     default: true
+  _request:
+    description: Internal. What the action plugin asks the host.
+    type: str
+  _archive:
+    description: Internal. Where the action plugin has put big contents on the host.
+    type: path
 seealso:
   - module: scripts.toolkit.services
   - module: ansible.builtin.template
