@@ -96,6 +96,8 @@ def classify(done: Completed) -> ToolkitError:
     if "No space left on device" in text or "enough free space in" in text:
         where = next((line for line in complaints if "free space in" in line), "No space left on device")
         return UnavailableError(f"apt-get ran out of disk space: {where}", hint="Free space, then run again.")
+    if "are you root" in text or "Permission denied" in text:
+        return PermissionDenied(f"apt-get: {first}", hint="Use become: true, or a user who may do this.")
     if "Could not get lock" in text or "Unable to acquire the dpkg" in text:
         return TimeoutExpired(f"apt-get: {first}", hint="Let the other package manager end, or raise lock_timeout.")
     if any(word in text for word in ("NO_PUBKEY", "is not signed", "GPG error", "BADSIG", "Hash Sum mismatch")):
@@ -106,8 +108,6 @@ def classify(done: Completed) -> ToolkitError:
             f"apt-get could not fetch {fetch.group(1)}: {fetch.group(2).strip()}",
             hint="Check the mirror in /etc/apt/sources.list, the network and the proxy.",
         )
-    if "are you root" in text or "Permission denied" in text:
-        return PermissionDenied(f"apt-get: {first}", hint="Use become: true, or a user who may do this.")
     broken = broken_packages(done)
     if broken:
         return next(iter(broken.values()))
