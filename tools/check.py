@@ -87,7 +87,7 @@ def sanity_count(returncode: int, output: str) -> Count:
     return Count(max(ran - failures, 0), failures)
 
 
-def unit_count(_returncode: int, output: str) -> Count:
+def pytest_count(_returncode: int, output: str) -> Count:
     """Count pytest's tests; a skipped one is a failure, since nobody would notice what it no longer tests."""
     numbers = {word: int(number) for number, word in re.findall(r"(\d+) (passed|failed|error|skipped)", output[-300:])}
     return Count(numbers.get("passed", 0), sum(numbers.values()) - numbers.get("passed", 0))
@@ -149,13 +149,20 @@ def sanity() -> list[Count]:
 
 def unit() -> list[Count]:
     """pytest."""
-    return [call(f"unit, {name}", [ROOT / "tools" / "unit.sh", name], unit_count) for name in available()]
+    return [call(f"unit, {name}", [ROOT / "tools" / "pytest.sh", name], pytest_count) for name in available()]
 
 
 def integration() -> list[Count]:
-    """The molecule scenarios."""
-    script = ROOT / "tools" / "integration.sh"
-    return [call(f"integration, {name}", [script, name], scenario_count, live=True) for name in available()]
+    """The molecule scenarios, and the tests that boot hosts of their own (on the oldest core, only the profile)."""
+    molecule, pytest = ROOT / "tools" / "molecule.sh", ROOT / "tools" / "pytest.sh"
+    counts = []
+    for name in available():
+        counts.append(call(f"molecule, {name}", [molecule, name], scenario_count, live=True))
+        tests = "tests/integration" if name == "main" else "tests/integration/provision/test_profile.py"
+        suites = "bookworm trixie" if name == "main" else "bookworm"
+        environment = {**os.environ, "TOOLKIT_SUITES": suites}
+        counts.append(call(f"integration, {name}", [pytest, name, tests], pytest_count, live=True, env=environment))
+    return counts
 
 
 def available() -> list[str]:

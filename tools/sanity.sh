@@ -20,8 +20,8 @@ collection=$(python3 "$root/tools/stage.py")
 home=$root/.build/home
 mkdir -p "$home/.ansible/test/cache"
 internal=$("$venv/bin/python" -c 'import ansible_test; print(list(ansible_test.__path__)[0])')/_internal
-for version in $(sed -n "s/.*pip='\([0-9.]*\)'.*/\1/p" "$internal/python_requirements.py"); do
-    cp "$root/tools/get_pip.py" "$home/.ansible/test/cache/get_pip_$(echo "$version" | tr . _).py"
+sed -n "s/.*pip='\([0-9.]*\)'.*/\1/p" "$internal/python_requirements.py" | tr . _ | while read -r version; do
+    cp "$root/tools/get_pip.py" "$home/.ansible/test/cache/get_pip_$version.py"
 done
 : "${PIP_CACHE_DIR:=${XDG_CACHE_HOME:-$HOME/.cache}/pip}"
 if [ -f "$HOME/.config/pip/pip.conf" ]; then

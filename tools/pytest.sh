@@ -1,5 +1,5 @@
 #!/bin/sh
-# Run the unit tests on the staged checkout: tools/unit.sh main|floor [PYTEST ARGUMENT...]
+# Run pytest on the staged checkout: tools/pytest.sh main|floor [PYTEST ARGUMENT...]; the unit tests without an argument.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 family=$1
@@ -14,4 +14,6 @@ if [ ! -d "$venv" ]; then
 fi
 cd "$(python3 "$root/tools/stage.py")"
 unset ANSIBLE_CONFIG ANSIBLE_COLLECTIONS_PATH PYTHONPATH
+# Other tools read the same tree at the same time.
+export PYTHONDONTWRITEBYTECODE=1
 exec "$venv/bin/python" -m pytest -q "$@"

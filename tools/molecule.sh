@@ -1,0 +1,53 @@
+#!/bin/sh
+# Run the molecule scenarios on disposable hosts: tools/molecule.sh main|floor [SCENARIO...]
+# The hosts are removed at the end, however it ends.
+set -eu
+root=$(cd "$(dirname "$0")/.." && pwd)
+family=$1
+shift
+python3 "$root/tools/environments.py" "$family"
+case $family in
+main)
+    venv=$root/.venv
+    hosts="molecule13=trixie molecule12=bookworm"
+    ;;
+*)
+    venv=$root/.build/venvs/$family
+    hosts="molecule-$family=bookworm"
+    ;;
+esac
+if [ ! -d "$venv" ]; then
+    exit 0
+fi
+collection=$(python3 "$root/tools/stage.py")
+work=$root/.build/molecule
+mkdir -p "$work"
+
+export TOOLKIT_COMMAND="$venv/bin/toolkit"
+export TOOLKIT_MOLECULE_COLLECTIONS="$root/.build"
+export TOOLKIT_MOLECULE_HOSTS="$hosts"
+export TOOLKIT_MOLECULE_INVENTORY="$work/$family.yml"
+export SCRIPTS_TOOLKIT_AUDIT_LOG_DIRECTORY="$work/audit"
+export SCRIPTS_TOOLKIT_AUDIT_METRICS_PATH="$work/metrics.prom"
+export NO_COLOR=1 ANSIBLE_NOCOLOR=1 PATH="$venv/bin:$PATH"
+printf 'all: {}\n' >"$TOOLKIT_MOLECULE_INVENTORY"
+
+clean() {
+    for host in $hosts; do
+        "$TOOLKIT_COMMAND" host down "${host%%=*}" >/dev/null 2>&1 || true
+    done
+}
+trap clean EXIT
+trap 'exit 130' INT TERM
+clean
+
+cd "$collection"
+if [ $# -eq 0 ]; then
+    molecule test --all
+else
+    for scenario; do
+        shift
+        set -- "$@" --scenario-name "$scenario"
+    done
+    molecule test "$@"
+fi
