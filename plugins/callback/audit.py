@@ -4,18 +4,6 @@
 
 from __future__ import annotations
 
-import functools
-import os
-import sys
-import threading
-
-from ansible import constants, context
-from ansible.parsing.splitter import parse_kv
-from ansible.parsing.utils.yaml import from_yaml
-from ansible.plugins.callback import CallbackBase
-
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.run import Run, Settings
-
 DOCUMENTATION = r"""
 name: audit
 type: notification
@@ -141,6 +129,18 @@ EXAMPLES = r"""
 # log_directory = /var/log/scripts-toolkit/audit
 # metrics_path = /var/lib/prometheus/node-exporter/scripts_toolkit.prom
 """
+
+import functools
+import os
+import sys
+import threading
+
+from ansible import constants, context
+from ansible.parsing.splitter import parse_kv
+from ansible.parsing.utils.yaml import from_yaml
+from ansible.plugins.callback import CallbackBase
+
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.run import Run, Settings
 
 
 def _extra_vars(text):
