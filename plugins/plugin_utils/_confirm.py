@@ -21,7 +21,6 @@ from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailur
 from ansible.plugins.action import ActionBase
 
 from ..module_utils._core.errors import (
-    ConflictError,
     IntegrityError,
     ToolkitError,
     UnavailableError,
@@ -94,6 +93,16 @@ class _Unanswered(Exception):
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         super().__init__(lines[-1] if lines else "no reason given")
         self.auth = auth
+
+
+def _pause(attempt: int) -> int:
+    return _PAUSES[min(attempt, len(_PAUSES) - 1)]
+
+
+def _failure(error: dict) -> ToolkitError:
+    """Return the exception that a failing result's ``error`` tells of."""
+    kinds = {kind.kind: kind for kind in (ToolkitError, *ToolkitError.__subclasses__())}
+    return kinds.get(error.get("kind"), ToolkitError)(str(error.get("message")), hint=error.get("hint"))
 
 
 class ConfirmedAction(ActionBase):
@@ -174,7 +183,7 @@ class ConfirmedAction(ActionBase):
     def _confirm(self, token: str, seconds: float, port: int | None, task_vars: dict) -> None:
         """Confirm through a new connection, or find out how it ended.
 
-        :raises ToolkitError: the change was taken back, or nobody knows.
+        :raises ToolkitError: the change was taken back, or it could not be finished, or nobody knows.
         """
         deadline = time.monotonic() + seconds
         patience = seconds / 3  # so that a lost packet costs one attempt of several
@@ -186,51 +195,65 @@ class ConfirmedAction(ActionBase):
                 last = str(error)
                 refused += error.auth
                 self._display.v(f"commit-confirm: attempt {attempt + 1} brought no answer: {last}")
-                pause = _PAUSES[min(attempt, len(_PAUSES) - 1)]
-                time.sleep(max(0.0, min(pause, deadline - time.monotonic())))
+                time.sleep(max(0.0, min(_pause(attempt), deadline - time.monotonic())))
                 attempt += 1
                 continue
             if answer.get("failed"):
-                # The host answered and refused: it has taken the change back already.
-                self._explain(answer["error"]["message"], token, task_vars, ConflictError)
+                # The host answered, so it knows the end already.
+                failure = _failure(answer["error"])
+                if self._ended_confirmed(failure, token, port, task_vars):
+                    failure.facts = {"changed": True, "rolled_back": False}
+                    raise failure
             return
         self._display.v("commit-confirm: no new connection; waiting for the host to go back to its previous state")
         time.sleep(max(0.0, deadline - time.monotonic()) + _GRACE)
-        self._explain(
-            f"No new connection succeeded within {seconds:.0f} seconds of the change ({last})",
+        # If it is confirmed after all, only the answer was lost on its way.
+        self._ended_confirmed(
+            UnavailableError(f"No new connection succeeded within {seconds:.0f} seconds of the change ({last})."),
             token,
+            port,
             task_vars,
-            UnavailableError,
         )
 
-    def _explain(self, reason: str, token: str, task_vars: dict, kind: type[ToolkitError]) -> None:
-        """Ask the host how the change ended, and raise what that means; return if it is confirmed after all (the
-        answer was lost on its way)."""
+    def _ended_confirmed(self, failure: ToolkitError, token: str, port: int | None, task_vars: dict) -> bool:
+        """Ask the host how the change ended, and return True if it is confirmed.
+
+        :raises ToolkitError: it is not; ``failure`` with what became of it.
+        """
+        outcome = self._outcome(failure, token, port, task_vars)
+        state = outcome.get("state", "unknown")
+        if state == "confirmed":
+            return True
+        failure.hint = failure.hint or self.way_out
+        if state != "rolled-back" or not outcome.get("reverted"):
+            failure = IntegrityError(
+                f"{failure.message} The host is reachable, but what is live there is not what was before (the change "
+                f"is {state} there).",
+                hint="Look at it: journalctl -u 'scripts-toolkit-confirm-*'.",
+            )
+        else:
+            failure.message += f" {self.undone}, which was verified."
+        failure.facts = {"rolled_back": state == "rolled-back"}
+        raise failure
+
+    def _outcome(self, failure: ToolkitError, token: str, port: int | None, task_vars: dict) -> dict:
+        """Return what the host says of the change, on the previous port or, in turn, on the one of the proof.
+
+        :raises ToolkitError: it can't be reached within 90 seconds: ``failure``, saying so.
+        """
         end, attempt, last = time.monotonic() + _RECONNECT, 0, ""
         while time.monotonic() < end:
             try:
-                answer = self._call_anew("outcome", token, task_vars, None, end - time.monotonic())
+                which = port if attempt % 2 else None
+                answer = self._call_anew("outcome", token, task_vars, which, end - time.monotonic())
                 outcome = answer.get("outcome") or {}
                 if outcome.get("state") not in ("pending", "confirming"):
-                    break
+                    return outcome
             except _Unanswered as error:
                 last = str(error)
-            time.sleep(_PAUSES[min(attempt, len(_PAUSES) - 1)])
+            time.sleep(_pause(attempt))
             attempt += 1
-        else:
-            error = kind(f"{reason}. The host can't be reached since ({last}).", hint=self.way_out)
-            error.facts = {"rolled_back": False}
-            raise error
-        if outcome.get("state") == "confirmed":
-            return
-        if outcome.get("state") == "rolled-back" and outcome.get("reverted"):
-            error = kind(f"{reason}. {self.undone}, which was verified.", hint=self.way_out)
-            error.facts = {"rolled_back": True}
-            raise error
-        error = IntegrityError(
-            f"{reason}. The host is reachable, but what is live there is not what was before "
-            f"(the change is {outcome.get('state', 'unknown')} there).",
-            hint="Look at it: journalctl -u 'scripts-toolkit-confirm-*'.",
-        )
-        error.facts = {"rolled_back": outcome.get("state") == "rolled-back"}
-        raise error
+        failure.message += f" The host can't be reached since ({last})."
+        failure.hint = failure.hint or self.way_out
+        failure.facts = {"rolled_back": False}
+        raise failure

@@ -135,8 +135,23 @@ def test_a_confirm_that_came_too_late_is_a_conflict(clock: Clock) -> None:
     assert result["rolled_back"]
 
 
+def test_a_host_that_could_not_write_says_why_and_is_rolled_back(clock: Clock) -> None:
+    full = {"failed": True, "msg": "full", "error": {"kind": "unavailable", "message": "/etc: No space left."}}
+    result = run(Action(clock, PENDING, [full, outcome("rolled-back", True)]))
+    assert result["error"]["kind"] == "unavailable"
+    assert "No space left" in result["msg"]
+    assert result["rolled_back"]
+
+
+def test_what_fails_after_the_change_is_in_etc_is_told_with_the_change(clock: Clock) -> None:
+    late = {"failed": True, "msg": "x", "error": {"kind": "unavailable", "message": "systemctl failed"}}
+    result = run(Action(clock, PENDING, [late, outcome("confirmed")]))
+    assert (result["failed"], result["changed"], result["rolled_back"]) == (True, True, False)
+    assert "systemctl failed" in result["msg"]
+
+
 def test_an_answer_that_got_lost_after_the_host_had_confirmed_is_success(clock: Clock) -> None:
-    lost = itertools.repeat(_Unanswered("Connection reset"), 6)
+    lost = itertools.repeat(_Unanswered("Connection reset"), 5)
     result = run(Action(clock, PENDING, itertools.chain(lost, [outcome("confirmed")])))
     assert result["changed"]
     assert not result.get("failed")
