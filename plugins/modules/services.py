@@ -72,6 +72,12 @@ options:
         its new configuration when somebody starts it, and the note is removed.
     type: bool
     default: true
+  notified:
+    description:
+      - Units and actions that earlier tasks returned as RV(scripts.toolkit.file_tree#module:notified).
+      - Check mode predicts from them, since those tasks have noted nothing on the host then. In a run the notes count.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""
@@ -166,6 +172,7 @@ def work(module):
         wait=module.params["wait"],
         journal_lines=module.params["journal_lines"],
         settle_owed=module.params["settle_owed"],
+        foreseen=module.params["notified"],
     )
     return services.apply(check_mode=module.check_mode)
 
@@ -183,6 +190,7 @@ def main():
             "wait": {"type": "float", "default": 30},
             "journal_lines": {"type": "int", "default": 30},
             "settle_owed": {"type": "bool", "default": True},
+            "notified": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )

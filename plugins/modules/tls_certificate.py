@@ -224,6 +224,11 @@ outcomes:
       description: Its DNS names and addresses, sorted.
       type: list
       elements: str
+notified:
+  description: Units that need an action because of what changed, and the action.
+  returned: always
+  type: dict
+  sample: {nginx.service: reload}
 ca:
   description: The own CA on the controller.
   returned: when a certificate has the provider V(own_ca) and the CA exists

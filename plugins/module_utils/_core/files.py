@@ -94,7 +94,8 @@ def parse_mode(mode: str | int | None, option: str = "mode") -> int | None:
         return None
     if isinstance(mode, str) and 3 <= len(mode) <= 4 and all(digit in "01234567" for digit in mode):
         return int(mode, 8)
-    raise ValidationError(f"{option}={mode!r} is not a file mode.", hint=f'Write it as a quoted octal, {option}: "0644".')
+    hint = f'Write it as a quoted octal, {option}: "0644".'
+    raise ValidationError(f"{option}={mode!r} is not a file mode.", hint=hint)
 
 
 def user_id(name: str | int | None) -> int | None:

@@ -35,7 +35,9 @@ def _wanted(wish: UserWish, state: State) -> dict[Target, Held]:
         held = wanted.setdefault(target, Held(option=grant.option))
         if held.option != grant.option:
             raise ConflictError(
-                f"grants.object={grant.object} is listed with and without grant_option.", hint="Make them one.", item=wish.item
+                f"grants.object={grant.object} is listed with and without grant_option.",
+                hint="Make them one.",
+                item=wish.item,
             )
         held.privileges |= privileges
     return wanted

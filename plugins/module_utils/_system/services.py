@@ -16,7 +16,7 @@ from .._core.module import text_diff
 from .._core.outcomes import Outcomes
 from . import owed
 from .service_plan import Steps, Wish, absent_steps, by_identity, failure, plan_unit, settled, wishes
-from .units import Systemd, UnitState, explain
+from .units import Systemd, UnitState, explain, full_name
 
 __all__ = ["Services"]
 
@@ -35,6 +35,7 @@ class Services:
     :param wait: seconds to wait for units to become active (or inactive).
     :param journal_lines: how many lines of its journal the outcome of a failed unit carries.
     :param settle_owed: also pay what is owed to units that are not listed.
+    :param foreseen: ``{unit: action}`` that earlier tasks would have noted, for check mode, where they noted nothing.
     :param clock: monotonic time in seconds; with ``sleep`` a seam for tests.
     :raises ValidationError: an entry makes no sense.
     """
@@ -46,6 +47,7 @@ class Services:
         wait: float = 30,
         journal_lines: int = 30,
         settle_owed: bool = True,
+        foreseen: Mapping[str, str] | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -55,6 +57,7 @@ class Services:
         self._wait = wait
         self._journal_lines = journal_lines
         self._settle_owed = settle_owed
+        self._foreseen = {full_name(unit, option="notified"): action for unit, action in (foreseen or {}).items()}
         self._clock = clock
         self._sleep = sleep
         self._outcomes = Outcomes()
@@ -89,6 +92,10 @@ class Services:
     def _look(self, check_mode: bool) -> None:
         """Read the state of all units concerned, wished and owed, and bring aliases together."""
         noted = owed.debts()
+        if check_mode:
+            for unit, action in self._foreseen.items():
+                if unit not in noted or action == "restart":
+                    noted[unit] = owed.Debt(action, (0, 0))
         names = [*self._wishes, *(name for name in noted if name not in self._wishes)]
         self._states = self._systemd.show(names)
         missing = [name for name in self._wishes if not self._states[name].exists]

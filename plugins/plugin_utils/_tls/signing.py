@@ -65,8 +65,13 @@ class Signing:
         return self._finished(self._merge(result, answers, installed))
 
     def _finished(self, result: dict) -> dict:
+        notified: dict[str, str] = {}
+        for outcome in result.get("outcomes", ()):
+            if outcome["changed"]:
+                for unit, action in self.wanted[outcome["item"]].notify.items():
+                    notified[unit] = "restart" if "restart" in (action, notified.get(unit)) else action
         authority = self.authority.describe() if self.authority else None
-        return {**result, "ca": authority} if authority else result
+        return {**result, "notified": notified, **({"ca": authority} if authority else {})}
 
     def _answers(self, requests: list[dict], answer: Callable[[list], dict]) -> dict[str, Any]:
         """Return ``{name: Issued or error}``; what makes the CA unusable is the error of each request."""

@@ -355,6 +355,15 @@ def test_check_mode_only_reads_and_predicts_the_run():
     assert not run(done, wanted)["changed"]
 
 
+def test_what_earlier_tasks_would_have_noted_counts_in_check_mode_only():
+    units = [{"name": "a", "state": "started"}]
+    predicted = run(Manager(a=UP), units, check_mode=True, foreseen={"a": "reload"})
+    assert [entry["owed"] for entry in predicted["outcomes"] if entry["changed"]] == ["reload"]
+    manager = Manager(a=UP)
+    assert not run(manager, units, foreseen={"a": "reload"})["changed"]
+    assert manager.calls == ["show a.service"]
+
+
 def test_a_unit_that_is_not_there_is_predicted_in_check_mode_only():
     wanted = [{"name": "later", "enabled": True, "state": "started"}]
     assert run(Manager(), wanted, check_mode=True)["changed"]
