@@ -29,6 +29,9 @@ export TOOLKIT_MOLECULE_HOSTS="$hosts"
 export TOOLKIT_MOLECULE_INVENTORY="$work/$family.yml"
 export SCRIPTS_TOOLKIT_AUDIT_LOG_DIRECTORY="$work/audit"
 export SCRIPTS_TOOLKIT_AUDIT_METRICS_PATH="$work/metrics.prom"
+# Molecule keeps notes there, and warns when they are of an older configuration.
+export MOLECULE_EPHEMERAL_DIRECTORY="$work/notes-$family"
+rm -rf "$MOLECULE_EPHEMERAL_DIRECTORY"
 export NO_COLOR=1 ANSIBLE_NOCOLOR=1 PATH="$venv/bin:$PATH"
 printf 'all: {}\n' >"$TOOLKIT_MOLECULE_INVENTORY"
 
@@ -43,11 +46,26 @@ clean
 
 cd "$collection"
 if [ $# -eq 0 ]; then
-    molecule test --all
-else
-    for scenario; do
-        shift
-        set -- "$@" --scenario-name "$scenario"
+    for scenario in extensions/molecule/*/converge.yml; do
+        set -- "$@" "$(basename "$(dirname "$scenario")")"
     done
-    molecule test "$@"
 fi
+# One call each, so that a failing scenario does not keep the others from running (molecule would stop there). Whatever
+# state it leaves the hosts in, the next one gets fresh ones.
+molecule create --scenario-name default
+status=0
+for scenario; do
+    began=$(date +%s)
+    if molecule converge --scenario-name "$scenario"; then
+        result=ok
+    else
+        result=FAILED
+        status=1
+        clean
+        molecule create --scenario-name default
+    fi
+    summary="${summary:-}$(printf 'SCENARIO %-24s %-6s %4d s' "$scenario" $result $(($(date +%s) - began)))
+"
+done
+printf '%s' "${summary:-}"
+exit $status
