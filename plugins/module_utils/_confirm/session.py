@@ -33,16 +33,9 @@ CONFIRM_SPEC = {
     "confirm_timeout": {"type": "int", "default": 30},
     "confirm_port": {"type": "int"},
     "allow_lockout": {"type": "bool", "default": False},
-    "_confirm": {
-        "type": "dict",
-        "options": {
-            "stage": {"type": "str", "choices": ["apply", "confirm", "outcome"], "default": "apply"},
-            "token": {"type": "str", "no_log": False},
-            "provable": {"type": "bool", "default": False},
-        },
-    },
+    "_confirm": {"type": "dict"},
 }
-"""Options of every module with commit-confirm; ``_confirm`` is for its action plugin alone."""
+"""Options of every module with commit-confirm; ``_confirm`` (stage, token, provable) is for its action plugin alone."""
 
 _LATE = 15.0
 """Seconds that a rollback which is due is given before this run does it itself."""
