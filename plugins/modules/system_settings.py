@@ -74,7 +74,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 outcomes:
-  description: What was done for each setting: V(hostname), V(hosts), V(timezone), the file of parameters and each key.
+  description: What was done for V(hostname), V(hosts), V(timezone), the file of kernel parameters and each of its keys.
   returned: always
   type: list
   elements: dict

@@ -227,7 +227,7 @@ class Apt:
         found = set()
         name = ""
         for line in (read_bytes(self.states) or b"").decode("utf-8", "replace").splitlines():
-            key, _, value = line.partition(": ")
+            key, _rest, value = line.partition(": ")
             if key == "Package":
                 name = value
             elif key == "Auto-Installed" and value == "1":

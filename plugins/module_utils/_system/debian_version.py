@@ -28,7 +28,7 @@ def _split(version: str) -> tuple[int, str, str]:
     epoch, colon, rest = version.partition(":")
     if not colon:
         epoch, rest = "0", version
-    upstream, _, revision = rest.rpartition("-")
+    upstream, _rest, revision = rest.rpartition("-")
     if not upstream:
         upstream, revision = rest, "0"
     return int(epoch) if epoch.isdigit() else 0, upstream, revision

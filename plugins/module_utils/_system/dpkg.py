@@ -67,12 +67,12 @@ class Installed:
         self._providers: dict[str, list[Package]] = {}
         for package in packages:
             self._by_name.setdefault(package.name, []).append(package)
-            for name, _ in package.provides:
+            for name, _rest in package.provides:
                 self._providers.setdefault(name, []).append(package)
 
     def get(self, name: str) -> Package | None:
         """Return the package ``name`` or ``name:architecture`` that has traces on the host; the native one first."""
-        plain, _, arch = name.partition(":")
+        plain, _rest, arch = name.partition(":")
         wanted = {"any": None, "native": self.native, "": None}.get(arch, arch)
         found = [package for package in self._by_name.get(plain, []) if wanted in (None, package.arch)]
         if arch == "native":

@@ -146,7 +146,7 @@ class HostsFile:
         if name is None:
             return [entry for entry in block if entry.address == _OWN]
         names = (name, name.partition(".")[0]) if "." in name else (name,)
-        known = {other for entry in [*wanted, *(entry for _, entry in outside)] for other in entry.names}
+        known = {other for entry in [*wanted, *(entry for _number, entry in outside)] for other in entry.names}
         return [] if name in known else [HostsEntry(_OWN, tuple(other for other in names if other not in known))]
 
     @staticmethod

@@ -274,6 +274,10 @@ class Packages:
                     error = copy.copy(self._errors[request.name])
                     error.item = request.name
                     raise error
+        marked = [entry["item"] for entry in outcomes.entries if entry.get("action") == "mark manual"]
+        if marked:
+            both = ("".join(f"{name} {mark}\n" for name in marked) for mark in ("auto", "manual"))
+            outcomes.diffs.append(text_diff("apt-mark", *both))
         if old != new:
             names = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
             sides = ("".join(f"{n} {side[n]}\n" for n in names if n in side) for side in (old, new))

@@ -60,7 +60,7 @@ class Timezone:
 
     def _names(self) -> list[str]:
         found = []
-        for directory, _, files in os.walk(self._zones):
+        for directory, _rest, files in os.walk(self._zones):
             found += [os.path.relpath(os.path.join(directory, name), self._zones) for name in files]
         return [name for name in found if name[:1].isupper() and not name.startswith(("posix/", "right/"))]
 
@@ -70,7 +70,7 @@ class Timezone:
             target = os.readlink(self._link)
         except OSError:
             return None
-        _, found, name = target.partition("/usr/share/zoneinfo/")
+        _rest, found, name = target.partition("/usr/share/zoneinfo/")
         return name if found else None
 
     @property

@@ -132,7 +132,7 @@ def parse_show(text: str, names: Sequence[str]) -> dict[str, UnitState]:
     states = {}
     for name, block in zip(names, blocks):
         pairs = (line.partition("=") for line in block.splitlines())
-        states[name] = UnitState(name, **{_PROPERTIES[key]: value for key, _, value in pairs if key in _PROPERTIES})
+        states[name] = UnitState(name, **{_PROPERTIES[key]: value for key, _rest, value in pairs if key in _PROPERTIES})
     return states
 
 

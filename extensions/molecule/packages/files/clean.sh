@@ -1,6 +1,7 @@
 #!/bin/bash
 # Gives the host its sources back.
-umount /opt/tk-big 2>/dev/null
+umount /usr/share/tk-big 2>/dev/null
+rmdir /usr/share/tk-big 2>/dev/null
 rm -f /usr/local/sbin/apt-get /usr/local/sbin/dpkg-query /etc/apt/apt.conf.d/99tk /etc/apt/sources.list.d/tk.list
 dpkg --configure --pending >/dev/null 2>&1
 dpkg --purge --force-all $(dpkg-query -W -f '${Package}\n' 'tk-*') >/dev/null 2>&1

@@ -6,12 +6,12 @@ mkdir -p /srv/tk-packages
 cd /srv/tk-packages
 package() { # NAME VERSION EXTRA-CONTROL-LINES [POSTINST]
   work=$(mktemp -d)
-  mkdir "$work/DEBIAN" "$work/opt"
+  mkdir "$work/DEBIAN"
   printf 'Package: %s\nVersion: %s\nArchitecture: all\nMaintainer: Test <test@example.com>\nDescription: test\n%b' \
     "$1" "$2" "$3" >"$work/DEBIAN/control"
   [ $# -lt 4 ] || { printf '#!/bin/sh\n[ "$1" = configure ] || exit 0\n%b\n' "$4" >"$work/DEBIAN/postinst"; chmod 0755 "$work/DEBIAN/postinst"; }
-  mkdir -p "$work/opt/$1"
-  head -c 40000 /dev/urandom >"$work/opt/$1/data"
+  mkdir -p "$work/usr/share/$1"
+  head -c 40000 /dev/urandom >"$work/usr/share/$1/data"
   chmod 0755 "$work"
   dpkg-deb --root-owner-group -b "$work" "$1_$2_all.deb" >/dev/null
   rm -r "$work"
