@@ -27,6 +27,8 @@ from .ports import FILTERED, OPEN, REFUSED, probe_ports
 __all__ = ["Check", "Failed", "Site", "check_all"]
 
 _WORKERS = 16
+_SILENCE = 2.0
+"""Seconds after which a port that must be closed counts as silent: long enough for two SYNs, the second after one."""
 _PAUSE = 0.5
 
 
@@ -258,7 +260,8 @@ class _Ports:
             raise ValidationError(f"closed_ports: {sorted(both)} are in open_ports too.", hint="Name each port once.")
 
     def look(self) -> None:
-        self.state = probe_ports(self._address, [*self._open, *self._closed], self._timeout)
+        self.state = probe_ports(self._address, self._closed, min(self._timeout, _SILENCE))
+        self.state.update(probe_ports(self._address, self._open, self._timeout))
 
     def checks(self) -> list[Check]:
         return [
