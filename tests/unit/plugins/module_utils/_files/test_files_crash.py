@@ -15,6 +15,9 @@ from files_host import Host, file_at
 from ansible_collections.scripts.toolkit.plugins.module_utils._files.journal import no_hook
 from ansible_collections.scripts.toolkit.plugins.module_utils._files.wire import SetPlan, Wanted
 
+# Ansible's own imports may have started threads; the children here only make system calls and die.
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+
 NEW = {"site": "new site\n", "fresh": "fresh\n", "deep": "deep\n", "was_link": "now a file\n"}
 
 
