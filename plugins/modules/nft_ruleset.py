@@ -77,6 +77,9 @@ options:
       - For hosts that you reach in another way than ssh.
     type: bool
     default: false
+  _confirm:
+    description: What the action plugin tells its remote half. It is refused in a task.
+    type: dict
 seealso:
   - module: scripts.toolkit.sshd_config
 """

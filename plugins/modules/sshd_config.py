@@ -54,6 +54,9 @@ options:
       - For hosts that you reach in another way than ssh.
     type: bool
     default: false
+  _confirm:
+    description: What the action plugin tells its remote half. It is refused in a task.
+    type: dict
 seealso:
   - module: scripts.toolkit.nft_ruleset
 """
