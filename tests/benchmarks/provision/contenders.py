@@ -102,14 +102,13 @@ def _variables(key: str) -> dict:
     }
 
 
-def _ansible(directory: Path, callbacks: str = "", **more: str) -> dict[str, str]:
-    """Return the environment of an ansible-playbook: this repository's settings for every contender."""
+def _ansible(directory: Path, configuration: Path, **more: str) -> dict[str, str]:
+    """Return the environment of an ansible-playbook that has ``configuration`` and keeps connections in ``directory``."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "SSH_"))}
     return {
         **kept,
-        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".build"),
-        "ANSIBLE_CALLBACKS_ENABLED": callbacks,
+        "ANSIBLE_CONFIG": str(configuration),
+        "ANSIBLE_COLLECTIONS_PATH": str(ROOT.parents[2]),
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_LOCALHOST_WARNING": "false",
         "ANSIBLE_SSH_CONTROL_PATH_DIR": str(directory),
@@ -117,24 +116,33 @@ def _ansible(directory: Path, callbacks: str = "", **more: str) -> dict[str, str
     }
 
 
+def _unrecorded(work: Path) -> Path:
+    """Write this repository's settings without the audit callback, for those who keep no record, and return the path."""
+    settings = (ROOT / "ansible.cfg").read_text(encoding="utf-8")
+    place = work / "ansible.cfg"
+    place.write_text(re.sub(r"^callbacks_enabled.*\n", "", settings, flags=re.MULTILINE), encoding="utf-8")
+    return place
+
+
 def contenders(hosts: Hosts, peers: Peers, names: Mapping[str, str], work: Path) -> list[Contender]:
     """Return the contenders of ``names`` (``{contender: host}``), ours first, with their inventories and variables."""
     with open(f"{hosts.layout.key}.pub", encoding="ascii") as handle:
         key = handle.read().strip()
     made = []
+    unrecorded = _unrecorded(work)
     for name, host in names.items():
         inventory, given, controls = (work / f"{name}{end}" for end in (".yml", ".json", "-cp"))
         data = hosts.inventory([host])
         inventory.write_text(inventory_yaml(data), encoding="utf-8")
         argv = [peers.program("ansible-playbook"), "-i", str(inventory), "-e", f"@{given}"]
-        contender = Contender(name, LABELS[name], host, argv, _ansible(controls), controls)
+        contender = Contender(name, LABELS[name], host, argv, _ansible(controls, unrecorded), controls)
         if name == "ours":
             contender.record, contender.page = work / "record", "PHP executes here."
             given.write_text(json.dumps(_variables(key)), encoding="utf-8")
             argv.append("scripts.toolkit.provision")
             contender.environment = _ansible(
                 controls,
-                "scripts.toolkit.audit",
+                ROOT / "ansible.cfg",
                 SCRIPTS_TOOLKIT_AUDIT_LOG_DIRECTORY=str(contender.record),
                 SCRIPTS_TOOLKIT_AUDIT_METRICS_PATH=str(contender.record / "metrics.prom"),
             )
@@ -170,4 +178,4 @@ def floor(ours: Contender, calls: int, work: Path) -> Contender:
     playbook.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}]), encoding="utf-8")
     argv = [ours.argv[0], "-i", str(work / "ours.yml"), str(playbook)]
     label = f"floor: {calls} ansible.builtin.ping"
-    return Contender("floor", label, ours.host, argv, _ansible(controls), controls, ours.page)
+    return Contender("floor", label, ours.host, argv, _ansible(controls, work / "ansible.cfg"), controls, ours.page)
