@@ -109,6 +109,7 @@ def lint() -> list[Count]:
     tree = stage.TARGET
     environment = {**os.environ, "PATH": f"{LINT}:{os.environ['PATH']}", "NO_COLOR": "1"}
     environment["ANSIBLE_COLLECTIONS_PATH"] = str(ROOT / ".build")
+    environment["ANSIBLE_ACTION_PLUGINS"] = str(tree / "tests" / "integration" / "plugins" / "action")
     options = {"cwd": tree, "env": environment}
     docs = [LINT / "antsibull-docs", "lint-collection-docs", "--plugin-docs", "--disallow-unknown-collection-refs", "."]
     counts = [
@@ -160,7 +161,9 @@ def integration() -> list[Count]:
         tests = "tests/integration" if name == "main" else "tests/integration/provision/test_profile.py"
         suites = "bookworm trixie" if name == "main" else "bookworm"
         environment = {**os.environ, "TOOLKIT_SUITES": suites}
-        counts.append(call(f"integration, {name}", [pytest, name, tests], pytest_count, live=True, env=environment))
+        # Tests on real hosts take longer than a unit test that hangs.
+        command = [pytest, name, "-o", "faulthandler_timeout=900", tests]
+        counts.append(call(f"integration, {name}", command, pytest_count, live=True, env=environment))
     return counts
 
 
