@@ -143,6 +143,12 @@ options:
           - Without it, that is an error, because clients have to be given the new C(ca.crt).
         type: bool
         default: false
+  _issued:
+    description: What the action plugin tells its remote half.
+    type: dict
+  _authority:
+    description: What the action plugin tells its remote half.
+    type: str
 requirements:
   - python3-cryptography on the host; cryptography on the controller for the own CA
 extends_documentation_fragment:

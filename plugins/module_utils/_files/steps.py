@@ -81,7 +81,6 @@ class Step:
 
     def _make_directory(self, mode: int | None, uid: int | None, gid: int | None) -> None:
         # Made under another name and renamed, so that it never exists with half its attributes.
-        assert self.temporary is not None
         _remove_directory(self.temporary)
         os.mkdir(self.temporary, 0o700)
         _chown(self.temporary, uid, gid)
@@ -97,8 +96,6 @@ class Step:
             raise
 
     def _write_out(self, contents: Contents) -> None:
-        assert self.temporary is not None
-        assert self.checksum is not None
         digest = hashlib.sha256()
         descriptor = os.open(self.temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         with os.fdopen(descriptor, "wb") as handle, contents.open(self.checksum) as source:

@@ -213,7 +213,11 @@ class Schema:
         native = (_NATIVE, native_hash(wish.password))
         if secure and wish.key == ("root", "localhost"):
             return [("unix_socket", ""), native]
-        if found and wish.plugin is None and all(plugin not in (_NATIVE, "unix_socket") for plugin, _ in found.methods):
+        if (
+            found
+            and wish.plugin is None
+            and all(plugin not in (_NATIVE, "unix_socket") for plugin, _string in found.methods)
+        ):
             # Its hash can't be compared here; it is right if it opens the account.
             matched, _why = try_login(self._settings, wish.name, wish.password, found.tls)
             if matched == "@".join(wish.key):

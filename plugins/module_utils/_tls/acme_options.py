@@ -31,6 +31,7 @@ def acme_certificate_spec() -> dict:
         "webroot": {"type": "path", "default": "/var/www/html"},
         "key": {
             "type": "dict",
+            "no_log": False,
             "options": {
                 "type": {"type": "str", "choices": ["ecdsa", "rsa"], "default": "ecdsa"},
                 "size": {"type": "int"},

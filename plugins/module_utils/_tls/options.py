@@ -62,6 +62,7 @@ def certificate_spec() -> dict:
         "provider": {"type": "str", "choices": ["selfsigned", "own_ca", "placeholder"], "default": "selfsigned"},
         "key": {
             "type": "dict",
+            "no_log": False,
             "options": {
                 "type": {"type": "str", "choices": ["ecdsa", "rsa", "ed25519"], "default": "ecdsa"},
                 "size": {"type": "int"},

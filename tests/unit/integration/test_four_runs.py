@@ -25,8 +25,8 @@ def result(*flags: bool, diff: bool = True) -> dict:
 SAME = result(False, False, diff=False)
 
 
-def runs(check: dict, run: dict, check_again: dict = SAME, run_again: dict = SAME) -> dict:
-    return {"check": check, "run": run, "check_again": check_again, "run_again": run_again}
+def runs(check: dict, run: dict, check_again: dict | None = None, run_again: dict | None = None) -> dict:
+    return {"check": check, "run": run, "check_again": check_again or SAME, "run_again": run_again or SAME}
 
 
 def test_kept_promises_pass() -> None:

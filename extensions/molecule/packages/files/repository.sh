@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # Makes a repository of small packages, the only source of this host for the time of the test.
 set -eu
 rm -rf /srv/tk-packages /run/tk-*
@@ -9,6 +9,7 @@ package() { # NAME VERSION EXTRA-CONTROL-LINES [POSTINST]
   mkdir "$work/DEBIAN"
   printf 'Package: %s\nVersion: %s\nArchitecture: all\nMaintainer: Test <test@example.com>\nDescription: test\n%b' \
     "$1" "$2" "$3" >"$work/DEBIAN/control"
+  # shellcheck disable=SC2016 # expanded by the script that it writes
   [ $# -lt 4 ] || { printf '#!/bin/sh\n[ "$1" = configure ] || exit 0\n%b\n' "$4" >"$work/DEBIAN/postinst"; chmod 0755 "$work/DEBIAN/postinst"; }
   mkdir -p "$work/usr/share/$1"
   head -c 40000 /dev/urandom >"$work/usr/share/$1/data"
@@ -35,6 +36,7 @@ done
 echo 'deb [trusted=yes] file:/srv/tk-packages ./' >/etc/apt/sources.list.d/tk.list
 echo 'Acquire::Retries "0";' >/etc/apt/apt.conf.d/99tk
 for program in apt-get dpkg-query; do
+  # shellcheck disable=SC2016 # expanded by the program that it writes
   printf '#!/bin/sh\necho "%s $*" >>/run/tk-calls\nexec /usr/bin/%s "$@"\n' "$program" "$program" >"/usr/local/sbin/$program"
   chmod 0755 "/usr/local/sbin/$program"
 done

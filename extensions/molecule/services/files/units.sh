@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # Makes units that behave well and badly, and a systemctl that writes down how it is called.
 set -eu
 cd /etc/systemd/system
@@ -22,5 +22,6 @@ exec /usr/bin/systemctl "$@"
 END
 chmod 0755 /usr/local/sbin/systemctl
 /usr/bin/systemctl daemon-reload
-mkdir -p -m 0700 /var/lib/scripts-toolkit/owed
+mkdir -p /var/lib/scripts-toolkit/owed
+chmod 0700 /var/lib/scripts-toolkit/owed
 rm -f /run/tk-*.log /run/tk-reload-works /var/lib/scripts-toolkit/owed/tk-*

@@ -306,7 +306,7 @@ def test_missing_programs_are_named_by_package(tmp_path):
 )
 def test_what_is_missing_and_how_to_go_on(system, uid, missing, kind, says):
     error = prerequisites.problem(system, uid, missing)
-    assert type(error) is kind
+    assert error.__class__ is kind
     text = error.as_result()["msg"]
     assert says in text
     assert "make provision HOST=" in text
