@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +19,7 @@ from ansible_collections.scripts.toolkit.plugins.plugin_utils._hosts import Host
 from ansible_collections.scripts.toolkit.plugins.plugin_utils._hosts.inventory import inventory_yaml
 from ansible_collections.scripts.toolkit.tests.benchmarks.provision.peers import Peers
 
-__all__ = ["DOMAIN", "Contender", "ansible_changes", "contenders", "floor", "pyinfra_changes"]
+__all__ = ["DOMAIN", "Contender", "ansible_changes", "contenders", "floors", "pyinfra_changes"]
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
@@ -103,7 +105,7 @@ def _variables(key: str) -> dict:
 
 
 def _ansible(directory: Path, configuration: Path, **more: str) -> dict[str, str]:
-    """Return the environment of an ansible-playbook that has ``configuration`` and keeps connections in ``directory``."""
+    """Return the environment of an ansible-playbook with this ``configuration``; ``directory``: its connections."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "SSH_"))}
     return {
         **kept,
@@ -117,7 +119,7 @@ def _ansible(directory: Path, configuration: Path, **more: str) -> dict[str, str
 
 
 def _unrecorded(work: Path) -> Path:
-    """Write this repository's settings without the audit callback, for those who keep no record, and return the path."""
+    """Write this repository's settings without the audit callback, for those who keep no record; return the path."""
     settings = (ROOT / "ansible.cfg").read_text(encoding="utf-8")
     place = work / "ansible.cfg"
     place.write_text(re.sub(r"^callbacks_enabled.*\n", "", settings, flags=re.MULTILINE), encoding="utf-8")
@@ -171,11 +173,27 @@ def _pyinfra_inventory(hosts: Hosts, host: str, variables: Mapping[str, str]) ->
     return f"hosts = [({hosts.record(host)['address']!r}, {data!r})]\n"
 
 
-def floor(ours: Contender, calls: int, work: Path) -> Contender:
-    """Return a playbook of so many trivial module calls on our host: what Ansible itself takes for that number."""
-    playbook, controls = work / "floor.json", work / "floor-cp"
-    tasks = [{"name": f"Call {number}", "ansible.builtin.ping": {}} for number in range(1, calls + 1)]
+def floors(ours: Contender, calls: int, work: Path) -> list[Contender]:
+    """Return two playbooks of so many trivial module calls on our host: what Ansible itself takes for that number.
+
+    ansible-core packs a module once per run, so calls of one module are cheaper than those of as many modules.
+    """
+    ask = "import ansible.modules.ping as module; print(module.__file__)"
+    python = str(Path(ours.argv[0]).parent / "python")
+    source = subprocess.run([python, "-c", ask], capture_output=True, text=True, check=True).stdout.strip()
+    (work / "library").mkdir(exist_ok=True)
+    names = [f"bench_ping_{number}" for number in range(1, calls + 1)]
+    for name in names:
+        shutil.copy(source, work / "library" / f"{name}.py")
+    return [
+        _floor(ours, "floor", f"floor: {calls} calls of ping", ["ansible.builtin.ping"] * calls, work),
+        _floor(ours, "floor_distinct", f"floor: {calls} copies of ping", names, work),
+    ]
+
+
+def _floor(ours: Contender, name: str, label: str, modules: list[str], work: Path) -> Contender:
+    playbook, controls = work / f"{name}.play.json", work / f"{name}-cp"
+    tasks = [{"name": f"Call {number}", module: {}} for number, module in enumerate(modules, 1)]
     playbook.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}]), encoding="utf-8")
     argv = [ours.argv[0], "-i", str(work / "ours.yml"), str(playbook)]
-    label = f"floor: {calls} ansible.builtin.ping"
-    return Contender("floor", label, ours.host, argv, _ansible(controls, work / "ansible.cfg"), controls, ours.page)
+    return Contender(name, label, ours.host, argv, _ansible(controls, work / "ansible.cfg"), controls, ours.page)

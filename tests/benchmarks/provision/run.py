@@ -26,7 +26,7 @@ from ansible_collections.scripts.toolkit.tests.benchmarks.provision.contenders i
     LABELS,
     Contender,
     contenders,
-    floor,
+    floors,
 )
 from ansible_collections.scripts.toolkit.tests.benchmarks.provision.host import Host
 from ansible_collections.scripts.toolkit.tests.benchmarks.provision.peers import Peers
@@ -81,9 +81,9 @@ class Bench:
         """Remove the hosts."""
         self._hosts.down([*(f"bench-{name}" for name in LABELS), "bench-warm"])
 
-    def add_floor(self, calls: int) -> None:
+    def add_floors(self, calls: int) -> None:
         """Let the bare calls of Ansible take part."""
-        self.contenders.append(floor(self.contenders[0], calls, BUILD / "work"))
+        self.contenders += floors(self.contenders[0], calls, BUILD / "work")
 
     def run(self, contender: Contender, unchanged: bool) -> dict:
         """Run a contender once and return its figures.
@@ -131,7 +131,7 @@ def compare(bench: Bench, runs: int) -> dict:
         if contender.name == "ours":
             calls = again["calls"]
     bench.check()
-    bench.add_floor(calls)
+    bench.add_floors(calls)
     tell(f"{runs} unchanged runs of each, in turn:")
     for _number in range(runs):
         for contender in bench.contenders:
