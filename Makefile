@@ -11,17 +11,19 @@ DOMAIN ?=
 # More arguments for toolkit provision, or the scenarios to run: make integration SCENARIO="services packages"
 ARGS ?=
 SCENARIO ?=
+# Disposable hosts need root.
+SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 
 help: ## What there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo '  make provision HOST=web01.example.com SSH_USER=admin SSH_KEY=~/.ssh/id_ed25519 DOMAIN=www.example.com'
 
 provision: .ready ## A web server, on a disposable host or on HOST
-	@.venv/bin/toolkit provision $(HOST) $(if $(SSH_USER),--ssh-user $(SSH_USER)) $(if $(SSH_KEY),--ssh-key $(SSH_KEY)) \
+	@$(if $(HOST),,$(SUDO)) .venv/bin/toolkit provision $(HOST) $(if $(SSH_USER),--ssh-user $(SSH_USER)) $(if $(SSH_KEY),--ssh-key $(SSH_KEY)) \
 		$(if $(DOMAIN),--domain $(DOMAIN)) $(if $(HOST),,--install-missing) $(ARGS)
 
 clean-host: .ready ## Remove the disposable hosts
-	@.venv/bin/toolkit host down --all
+	@$(SUDO) .venv/bin/toolkit host down --all
 
 test: ## All that CI checks
 	@tools/debian.sh
@@ -37,7 +39,7 @@ integration: ## Of these, the tests on disposable hosts, or only SCENARIO
 	@$(if $(SCENARIO),tools/molecule.sh main $(SCENARIO),$(PYTHON) tools/check.py $@)
 
 bench: .ready ## Our profile against others (docs/benchmarks.md)
-	@.venv/bin/python tests/benchmarks/provision/run.py $(ARGS)
+	@$(SUDO) .venv/bin/python tests/benchmarks/provision/run.py $(ARGS)
 
 docs: .ready ## The reference of all modules, as reStructuredText in .build/docs
 	@$(PYTHON) tools/environments.py lint
