@@ -12,7 +12,7 @@ DOMAIN ?=
 ARGS ?=
 SCENARIO ?=
 # Disposable hosts need root.
-SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
+SUDO := $(if $(filter-out 0,$(shell id -u)),$(shell command -v sudo))
 
 help: ## What there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
