@@ -126,14 +126,18 @@ def _unrecorded(work: Path) -> Path:
     return place
 
 
-def contenders(hosts: Hosts, peers: Peers, names: Mapping[str, str], work: Path) -> list[Contender]:
-    """Return the contenders of ``names`` (``{contender: host}``), ours first, with their inventories and variables."""
+def contenders(hosts: Hosts, peers: Peers, names: Mapping[str, str], work: Path, sockets: Path) -> list[Contender]:
+    """Return the contenders of ``names`` (``{contender: host}``), ours first, with their inventories and variables.
+
+    :param work: directory for these.
+    :param sockets: directory for ssh's sockets. Its path has to be short: the kernel takes 107 bytes with the names.
+    """
     with open(f"{hosts.layout.key}.pub", encoding="ascii") as handle:
         key = handle.read().strip()
     made = []
     unrecorded = _unrecorded(work)
     for name, host in names.items():
-        inventory, given, controls = (work / f"{name}{end}" for end in (".yml", ".json", "-cp"))
+        inventory, given, controls = work / f"{name}.yml", work / f"{name}.json", sockets / name
         data = hosts.inventory([host])
         inventory.write_text(inventory_yaml(data), encoding="utf-8")
         argv = [peers.program("ansible-playbook"), "-i", str(inventory), "-e", f"@{given}"]
@@ -192,7 +196,7 @@ def floors(ours: Contender, calls: int, work: Path) -> list[Contender]:
 
 
 def _floor(ours: Contender, name: str, label: str, modules: list[str], work: Path) -> Contender:
-    playbook, controls = work / f"{name}.play.json", work / f"{name}-cp"
+    playbook, controls = work / f"{name}.play.json", ours.controls.parent / name
     tasks = [{"name": f"Call {number}", module: {}} for number, module in enumerate(modules, 1)]
     playbook.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}]), encoding="utf-8")
     argv = [ours.argv[0], "-i", str(work / "ours.yml"), str(playbook)]

@@ -15,6 +15,7 @@ import json
 import shlex
 import shutil
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -59,6 +60,7 @@ class Bench:
         self._names = {name: f"bench-{name}" for name in names if name not in self.peers.absent}
         self._hosts = Hosts(progress=tell)
         self._seen: dict[str, Host] = {}
+        self._sockets = Path(tempfile.mkdtemp(prefix="bench-"))
         self.contenders: list[Contender] = []
 
     def begin(self) -> None:
@@ -66,7 +68,7 @@ class Bench:
         work = BUILD / "work"
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True)
-        self.end()
+        self.clear()
         self._hosts.up([*self._names.values(), "bench-warm"], self._suite, install_missing=True)
         tell("Filling the package cache ...")
         available = f"apt-cache --names-only search '^({PACKAGES.replace(' ', '|')})$' | cut -d' ' -f1"
@@ -75,11 +77,17 @@ class Bench:
         for host in self._names.values():
             self._seen[host] = Host(self._hosts, host)
             self._seen[host].log_sessions()
-        self.contenders = contenders(self._hosts, self.peers, self._names, work)
+        self.contenders = contenders(self._hosts, self.peers, self._names, work, self._sockets)
 
-    def end(self) -> None:
-        """Remove the hosts."""
+    def clear(self) -> None:
+        """Remove the hosts, also those that an earlier benchmark left."""
         self._hosts.down([*(f"bench-{name}" for name in LABELS), "bench-warm"])
+
+    def end(self, keep: bool) -> None:
+        """Remove what was made; ``keep`` leaves the hosts up."""
+        shutil.rmtree(self._sockets, ignore_errors=True)
+        if not keep:
+            self.clear()
 
     def add_floors(self, calls: int) -> None:
         """Let the bare calls of Ansible take part."""
@@ -206,8 +214,7 @@ def main() -> int:
         bench.begin()
         result = compare(bench, options.runs)
     finally:
-        if not options.keep:
-            bench.end()
+        bench.end(options.keep)
     result["command"] = f"make bench ARGS={shlex.quote(' '.join(sys.argv[1:]))}" if sys.argv[1:] else "make bench"
     result["suite"] = options.suite
     path = BUILD / f"provision-{options.suite}.json"
