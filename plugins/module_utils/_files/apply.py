@@ -159,7 +159,8 @@ class Applier:
         done = self._commands.run(argv, timeout=_VALIDATE_SECONDS)
         if done.ok:
             return None
-        output = "\n".join(text.strip() for text in (done.err, done.out) if text.strip())
+        # Some (mariadbd --help) print pages of other things to standard output.
+        output = done.err.strip() or done.out.strip()
         output = redact(output[-_OUTPUT_LIMIT:], secret, argv)
         return output or f"exit status {done.rc}"
 

@@ -46,6 +46,13 @@ def test_a_refused_single_file_keeps_the_old_and_the_others_are_done(host):
     assert host.leftovers() == []
 
 
+def test_the_complaint_is_not_lost_in_what_a_validator_prints_besides(host):
+    script = "seq 100000; echo 'unknown variable' >&2; exit 7"
+    wish = file_at(host.tree / "a", "bad", validate=["sh", "-c", script, "%s"])
+    error = by_path(host.apply([wish], contents=["bad"]))["a"]["error"]
+    assert error["message"].endswith("unknown variable")
+
+
 def test_the_validator_sees_the_name_and_the_attributes_of_the_file(host):
     path = host.tree / "unit.service"
     seen = host.tree / "seen"
