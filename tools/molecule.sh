@@ -31,11 +31,15 @@ export SCRIPTS_TOOLKIT_AUDIT_LOG_DIRECTORY="$work/audit"
 export SCRIPTS_TOOLKIT_AUDIT_METRICS_PATH="$work/metrics.prom"
 # Molecule keeps notes there, and warns when they are of an older configuration.
 export MOLECULE_EPHEMERAL_DIRECTORY="$work/notes-$family"
-rm -rf "$MOLECULE_EPHEMERAL_DIRECTORY"
 export NO_COLOR=1 ANSIBLE_NOCOLOR=1 PATH="$venv/bin:$PATH"
 printf 'all: {}\n' >"$TOOLKIT_MOLECULE_INVENTORY"
 
+# Connections of their own: a host that is made anew has the address of the old one.
+ANSIBLE_SSH_CONTROL_PATH_DIR=$(mktemp -d)
+export ANSIBLE_SSH_CONTROL_PATH_DIR
+
 clean() {
+    rm -rf "$MOLECULE_EPHEMERAL_DIRECTORY" "$ANSIBLE_SSH_CONTROL_PATH_DIR"
     for host in $hosts; do
         "$TOOLKIT_COMMAND" host down "${host%%=*}" >/dev/null 2>&1 || true
     done

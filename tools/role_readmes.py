@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
@@ -24,23 +25,29 @@ BEGIN, END = "<!-- variables: tools/role_readmes.py -->", "<!-- /variables -->"
 def plain(text: str | list[str]) -> str:
     """Return documentation markup as Markdown on one line that may stand in a table."""
     joined = " ".join(text) if isinstance(text, list) else text
-    joined = re.sub(r"O\([\w.]+#module:([\w.]+)\)", r"`\1`", joined)
+    joined = re.sub(r"O\(([\w.]+)#module:([\w.]+)\)", r"`\2` of `\1`", joined)
     joined = re.sub(r"\b[COVBI]\(((?:[^()\\]|\\.)*)\)", r"`\1`", joined)
     return " ".join(joined.split()).replace("|", "\\|")
 
 
-def table(role: Path) -> str:
-    """Return the table of a role's variables."""
-    spec = yaml.safe_load((role / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]["main"]
-    lines = ["| variable | type | default | |", "|---|---|---|---|"]
-    for name, option in (spec.get("options") or {}).items():
+def rows(options: dict, parent: str = "") -> Iterator[str]:
+    """Yield the lines of the table for ``options`` and what is inside of them, as in ``nginx_sites[].name``."""
+    for name, option in options.items():
         kind = option["type"] + (f" of {option['elements']}" if "elements" in option else "")
         default = "required" if option.get("required") else ""
         if "default" in option:
             value = option["default"]
             shown = value if isinstance(value, str) and value else json.dumps(value)
             default = f"`{shown}`".replace("|", "\\|") if len(shown) <= 60 else "see defaults/main.yml"
-        lines.append(f"| `{name}` | {kind} | {default} | {plain(option['description'])} |")
+        yield f"| `{parent}{name}` | {kind} | {default} | {plain(option['description'])} |"
+        inside = f"{parent}{name}[]." if option["type"] == "list" else f"{parent}{name}."
+        yield from rows(option.get("options") or {}, inside)
+
+
+def table(role: Path) -> str:
+    """Return the table of a role's variables."""
+    spec = yaml.safe_load((role / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]["main"]
+    lines = ["| variable | type | default | |", "|---|---|---|---|", *rows(spec.get("options") or {})]
     return "\n".join(lines) if len(lines) > 2 else "It has none."
 
 

@@ -42,11 +42,13 @@ def listed() -> list[str]:
         for directory, subdirectories, files in os.walk(ROOT):
             subdirectories[:] = [name for name in subdirectories if name not in _NOT_SOURCE]
             names += [os.path.relpath(os.path.join(directory, name), ROOT) for name in files]
-    return sorted({name for name in names if (ROOT / name).is_file()})
+    return sorted({name for name in names if (ROOT / name).is_file() or (ROOT / name).is_symlink()})
 
 
 def same(source: Path, target: Path) -> bool:
-    """True if the target has the size, time and mode of the source."""
+    """True if the target has the size, time and mode of the source, or points where it points."""
+    if source.is_symlink():
+        return target.is_symlink() and os.readlink(source) == os.readlink(target)
     if not target.is_file() or target.is_symlink():
         return False
     left, right = source.stat(), target.stat()
@@ -59,7 +61,8 @@ def stage() -> Path:
     for name in wanted:
         if not same(ROOT / name, TARGET / name):
             (TARGET / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, TARGET / name)
+            (TARGET / name).unlink(missing_ok=True)
+            shutil.copy2(ROOT / name, TARGET / name, follow_symlinks=False)
     keep = set(wanted)
     for directory, subdirectories, files in os.walk(TARGET, topdown=False):
         for name in files:
@@ -70,7 +73,7 @@ def stage() -> Path:
                 path.unlink()
         for name in subdirectories:
             path = Path(directory, name)
-            if not any(path.iterdir()):
+            if not path.is_symlink() and not any(path.iterdir()):
                 path.rmdir()
     return TARGET
 
