@@ -2,16 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The peers' programs: taken from directories that are named, else fetched into .build/bench; never committed.
-
-BENCH_VENV   a virtual environment with the packages of requirements.txt
-BENCH_ROLES  a directory with the roles of geerlingguy-requirements.yml
-"""
+"""The peers' programs: taken from directories that are named, else fetched into .build/bench; never committed."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -29,14 +24,17 @@ class Peers:
     """What is there of the peers.
 
     :param build: directory for what is fetched.
+    :param environment: a virtual environment with the packages of requirements.txt; ``None``: make one.
+    :param roles: a directory with the roles of geerlingguy-requirements.yml; ``None``: fetch them.
     :param tell: is told in a sentence what takes time.
     """
 
-    def __init__(self, build: Path, tell: Callable[[str], None]) -> None:
+    def __init__(self, build: Path, environment: Path | None, roles: Path | None, tell: Callable[[str], None]) -> None:
         self._tell = tell
         self.absent: dict[str, str] = {}
-        self.programs = self._environment(build / "venv")
-        self.roles = self._find_roles(build / "roles")
+        """The contenders that can't take part, and why."""
+        self.programs = self._environment(environment, build / "venv")
+        self.roles = self._find_roles(roles, build / "roles")
 
     def program(self, name: str) -> str:
         """Return the path of a program of the environment that all contenders share."""
@@ -59,10 +57,10 @@ class Peers:
             found[place.name] = _role_version(place)
         return found
 
-    def _environment(self, default: Path) -> Path:
+    def _environment(self, given: Path | None, default: Path) -> Path:
         """Return the directory of programs in which both ``ansible`` and pyinfra are; ours if they can't be had."""
-        place = Path(os.environ.get("BENCH_VENV") or default)
-        if not (place / "bin" / "pyinfra").exists() and not os.environ.get("BENCH_VENV"):
+        place = given or default
+        if not (place / "bin" / "pyinfra").exists() and not given:
             self._tell(f"Installing the packages ansible and pyinfra in {place} ...")
             try:
                 venv.create(place, with_pip=True)
@@ -72,14 +70,14 @@ class Peers:
                 self._tell(f"pip: {error}")
         if (place / "bin" / "pyinfra").exists() and (place / "bin" / "ansible-playbook").exists():
             return place / "bin"
-        reason = f"there is no environment with ansible and pyinfra in {place} (BENCH_VENV)"
+        reason = f"there is no environment with ansible and pyinfra in {place}"
         self.absent.update(geerlingguy=reason, pyinfra=reason)
         return Path(sys.executable).parent
 
-    def _find_roles(self, default: Path) -> Path | None:
-        place = Path(os.environ.get("BENCH_ROLES") or default)
+    def _find_roles(self, given: Path | None, default: Path) -> Path | None:
+        place = given or default
         wanted = [place / f"geerlingguy.{role}" for role in _ROLES]
-        if not all(role.is_dir() for role in wanted) and not os.environ.get("BENCH_ROLES"):
+        if not all(role.is_dir() for role in wanted) and not given:
             self._tell(f"Fetching the geerlingguy roles to {place} ...")
             requirements = str(_HERE / "geerlingguy-requirements.yml")
             galaxy = [self.program("ansible-galaxy"), "role", "install", "-r", requirements, "-p", str(place)]
@@ -89,7 +87,7 @@ class Peers:
                 self._tell(f"ansible-galaxy: {error}")
         if all(role.is_dir() for role in wanted):
             return place
-        self.absent.setdefault("geerlingguy", f"its roles are not in {place} (BENCH_ROLES)")
+        self.absent.setdefault("geerlingguy", f"its roles are not in {place}")
         return None
 
 

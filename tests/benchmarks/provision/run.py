@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shlex
 import shutil
 import sys
@@ -54,8 +55,8 @@ class Bench:
     :param names: the contenders wanted.
     """
 
-    def __init__(self, suite: str, names: list[str]) -> None:
-        self.peers = Peers(BUILD, tell)
+    def __init__(self, suite: str, names: list[str], peers: Peers) -> None:
+        self.peers = peers
         self._suite = suite
         self._names = {name: f"bench-{name}" for name in names if name not in self.peers.absent}
         self._hosts = Hosts(progress=tell)
@@ -203,13 +204,20 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=7, help="unchanged runs of each (default: %(default)s)")
     parser.add_argument("--suite", default="bookworm", help="Debian suite of the hosts (default: %(default)s)")
     parser.add_argument("--only", default=",".join(LABELS), help="contenders beside ours (default: %(default)s)")
+    for option, what in (("venv", "requirements.txt"), ("roles", "geerlingguy-requirements.yml")):
+        parser.add_argument(
+            f"--{option}",
+            type=Path,
+            default=os.environ.get(f"BENCH_{option.upper()}"),
+            help=f"directory with what {what} names (default: BENCH_{option.upper()}, else it is fetched)",
+        )
     parser.add_argument("--keep", action="store_true", help="leave the hosts up")
     options = parser.parse_args()
     wanted = ["ours", *(name for name in options.only.split(",") if name != "ours")]
     unknown = set(wanted) - set(LABELS)
     if unknown or options.runs < 1:
         parser.error(f"unknown contenders {', '.join(sorted(unknown))}" if unknown else "--runs needs 1 or more")
-    bench = Bench(options.suite, wanted)
+    bench = Bench(options.suite, wanted, Peers(BUILD, options.venv, options.roles, tell))
     try:
         bench.begin()
         result = compare(bench, options.runs)
