@@ -59,7 +59,7 @@ class Peers:
 
     def _environment(self, given: Path | None, default: Path) -> Path:
         """Return the directory of programs in which both ``ansible`` and pyinfra are; ours if they can't be had."""
-        place = given or default
+        place = (given or default).absolute()
         if not (place / "bin" / "pyinfra").exists() and not given:
             self._tell(f"Installing the packages ansible and pyinfra in {place} ...")
             try:
@@ -75,7 +75,7 @@ class Peers:
         return Path(sys.executable).parent
 
     def _find_roles(self, given: Path | None, default: Path) -> Path | None:
-        place = given or default
+        place = (given or default).absolute()
         wanted = [place / f"geerlingguy.{role}" for role in _ROLES]
         if not all(role.is_dir() for role in wanted) and not given:
             self._tell(f"Fetching the geerlingguy roles to {place} ...")
