@@ -201,6 +201,9 @@ class ConfirmedAction(ActionBase):
             if answer.get("failed"):
                 # The host answered, so it knows the end already.
                 failure = _failure(answer["error"])
+                if attempt and failure.kind == "conflict":
+                    # The change kept connections out until the rollback let this one in.
+                    break
                 if self._ended_confirmed(failure, token, port, task_vars):
                     failure.facts = {"changed": True, "rolled_back": False}
                     raise failure
