@@ -50,8 +50,13 @@ clean
 
 cd "$collection"
 if [ $# -eq 0 ]; then
-    for scenario in extensions/molecule/*/converge.yml; do
-        set -- "$@" "$(basename "$(dirname "$scenario")")"
+    for play in extensions/molecule/*/converge.yml; do
+        scenario=$(basename "$(dirname "$play")")
+        # On the oldest core, the modules; the roles are proved by the whole profile (tests/integration/provision).
+        case $family/$scenario in
+        floor/role_*) ;;
+        *) set -- "$@" "$scenario" ;;
+        esac
     done
 fi
 # One call each, so that a failing scenario does not keep the others from running (molecule would stop there). Whatever
