@@ -81,10 +81,8 @@ def linked_options(option: dict) -> dict:
     """Return the suboptions of the module option to which a role's variable refers, or those of its own."""
     if option.get("options"):
         return option["options"]
-    modules = {
-        (module, name)
-        for module, name in re.findall(rf"O\({re.escape(NAMESPACE)}(\w+)#module:(\w+)\)", str(option["description"]))
-    }
+    link = rf"O\({re.escape(NAMESPACE)}(\w+)#module:(\w+)\)"
+    modules = set(re.findall(link, str(option["description"])))
     found: dict = {}
     for module, name in modules:
         for suboption, specification in (_MODULE_OPTIONS[module][name].get("suboptions") or {}).items():

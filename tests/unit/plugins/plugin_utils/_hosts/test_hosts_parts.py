@@ -432,7 +432,9 @@ def test_greets_tells_an_ssh_server_from_others():
 
 
 def test_a_process_is_known_beyond_its_number():
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", "marker-of-this-test"])
+    program = "import time; print(flush=True); time.sleep(60)"
+    child = subprocess.Popen([sys.executable, "-c", program, "marker-of-this-test"], stdout=subprocess.PIPE)
+    child.stdout.readline()  # Right after its start its arguments can't be read yet.
     who = process.identity(child.pid)
     assert process.alive(who)
     assert not process.alive([child.pid, "other boot:1"])
@@ -441,6 +443,7 @@ def test_a_process_is_known_beyond_its_number():
     assert child.poll() is None  # Another process of that number is not touched.
     assert process.end(who)
     assert child.wait() == -signal.SIGKILL
+    child.stdout.close()
     assert process.identity(child.pid) is None
 
 
