@@ -13,4 +13,6 @@ for source in /etc/apt/tk-aside/*; do
 done
 rm -rf /srv/tk-packages /run/tk-* /etc/apt/tk-aside
 rm -rf /var/lib/apt/lists/*_srv_tk-packages_*
+# The lists of the sources set aside went with them; scenarios that follow take lists of today for complete.
+apt-get update -qq >/dev/null
 exit 0
