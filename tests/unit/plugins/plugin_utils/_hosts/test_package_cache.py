@@ -104,11 +104,11 @@ def test_a_package_is_fetched_once(mirror, port, tmp_path):
     url = f"http://{mirror.address}/debian/pool/main/n/nginx_1%2b2_amd64.deb"
     assert [get(port, url) for _time in range(3)] == [(200, BODY)] * 3
     assert len(mirror.requests) == 1
-    assert [(event["source"], event["bytes"]) for event in log(tmp_path)] == [
-        ("mirror", len(BODY)),
-        ("cache", len(BODY)),
-        ("cache", len(BODY)),
-    ]
+    first, *rest = log(tmp_path)
+    assert first["source"] == "mirror"
+    # A client has the last byte a moment before the download counts as kept.
+    assert {event["source"] for event in rest} <= {"cache", "shared"}
+    assert [event["bytes"] for event in (first, *rest)] == [len(BODY)] * 3
     assert [path.read_bytes() for path in kept(tmp_path)] == [BODY]
 
 
