@@ -12,13 +12,13 @@ import sys
 
 from ..plugins.module_utils._core.errors import ToolkitError
 from ..plugins.module_utils._core.outcomes import error_from_os
-from . import host, provision
+from . import audit, host, provision
 from .output import complain
 from .version import collection_version
 
 __all__ = ["COMMANDS", "main"]
 
-COMMANDS = (provision, host)
+COMMANDS = (provision, host, audit)
 
 EXIT_CODES = """\
 exit codes:
