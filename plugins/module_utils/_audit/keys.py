@@ -4,16 +4,16 @@
 
 """The keys that sign the log: made on first use, rotated with an overlap, and every change recorded in the log.
 
-``keys/<id>.key`` (0600) holds a private key, ``keys/trusted.vkeys`` all public ones, one a line as C2SP signed notes spell
-them, with their state behind a ``#``:
+``keys/<id>.key`` (0600) holds a private key, ``keys/trusted.vkeys`` all public ones, one a line as C2SP signed notes
+spell them, with their state behind a ``#``:
 
 - ``new``: signs already; its ``KEY_ADDED`` is not in a signed log yet.
 - ``active``: signs; a checkpoint without its signature is wrong.
 - ``retiring``: signs until its ``KEY_RETIRED`` is in a signed log.
 - ``retired``: signs no more; old checkpoints are still verified with it. Its private key is gone.
 
-A ``KEY_ADDED`` or ``KEY_RETIRED`` entry carries an endorsement, a note that the keys of before and the new one signed. So
-the trusted keys of today follow from the first one by the log itself.
+A ``KEY_ADDED`` or ``KEY_RETIRED`` entry carries an endorsement, a note that the keys of before and the new one signed.
+So the trusted keys of today follow from the first one by the log itself.
 """
 
 from __future__ import annotations
@@ -144,9 +144,7 @@ class Keyring:
         """
         keys = self._keys()
         if any(key.state == "new" for key in keys):
-            raise ConflictError(
-                "A new key waits to be recorded already.", hint="Integrate first: toolkit audit integrate."
-            )
+            raise ConflictError("A new key waits to be recorded already.", hint="First run: toolkit audit integrate.")
         signer = self._make(self.origin)
         self._store([*keys, _Key(signer.verifier, "new", _now())])
         return signer.verifier
@@ -287,11 +285,11 @@ class KeyHistory:
         signed = {signature.verifier.vkey for signature in opened.verified}
         if opened.text != _endorsement(event_type, verifier):
             raise IntegrityError(f"The endorsement of the key {verifier.key_id} says something else.")
-        missing = [key.key_id for name, key in known.items() if name not in signed]
+        missing = ", ".join(key.key_id for name, key in known.items() if name not in signed)
         if missing:
-            raise IntegrityError(
-                f"The key {verifier.key_id}: {', '.join(missing)} did not sign its {event_type} entry."
-            )
+            raise IntegrityError(f"The key {verifier.key_id}: {missing} did not sign its {event_type} entry.")
+        if not adding and list(self.active) == [vkey]:
+            raise IntegrityError(f"The key {verifier.key_id} was retired though it was the last one.")
         if not adding and vkey not in self.active and vkey not in self.retired:
             raise IntegrityError(f"The key {verifier.key_id} was retired but never added.")
         if adding and vkey in self.retired:

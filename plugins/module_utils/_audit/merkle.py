@@ -5,8 +5,8 @@
 """The Merkle tree of RFC 6962 (https://www.rfc-editor.org/rfc/rfc6962#section-2.1) with SHA-256.
 
 A *node* ``(level, number)`` is the hash of the complete subtree over the leaves
-``[number * 2**level, (number + 1) * 2**level)``. Whoever can give nodes (tiles can) gets roots and proofs from here; the
-checks follow RFC 9162, sections 2.1.3.2 and 2.1.4.2, and need nothing but their arguments.
+``[number * 2**level, (number + 1) * 2**level)``. Whoever can give nodes (tiles can) gets roots and proofs from here;
+the checks follow RFC 9162, sections 2.1.3.2 and 2.1.4.2, and need nothing but their arguments.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@
 
 """Tiles: the hashes of the Merkle tree in files of up to 256 (https://c2sp.org/tlog-tiles).
 
-``tile/<L>/<N>`` holds 256 hashes of 32 bytes: on level 0 those of entries, above it those of full tiles one level below.
-The tile at the right edge of a level is partial, ``tile/<L>/<N>.p/<W>`` with W hashes. A full tile never changes.
+``tile/<L>/<N>`` holds 256 hashes of 32 bytes: on level 0 those of entries, above it those of full tiles one level
+below. The tile at the right edge of a level is partial, ``tile/<L>/<N>.p/<W>`` with W hashes. A full tile never changes.
 """
 
 from __future__ import annotations
@@ -192,8 +192,8 @@ class TileBuilder:
 class TreeWriter:
     """Appends to the tiles under ``<directory>/tile``; it loads only the right edge of the tree.
 
-    Order for a caller that must survive a crash: append, :meth:`flush`, write the checkpoint, record the new size as the
-    committed one, :meth:`clean`. Before the last two steps the tiles of the old size are all still there, so a new
+    Order for a caller that must survive a crash: append, :meth:`flush`, write the checkpoint, record the new size as
+    the committed one, :meth:`clean`. Before the last two steps the tiles of the old size are all still there, so a new
     writer with the old size begins again and writes the same files, or other bytes for other entries.
 
     :param directory: the log's directory.

@@ -4,8 +4,8 @@
 
 """Signed notes: text with Ed25519 signatures, as C2SP signed-note has them (https://c2sp.org/signed-note).
 
-Go's ``golang.org/x/mod/sumdb/note`` reads and writes the same bytes. What is looser there is strict here: base64 has one
-spelling, and a note may carry one signature of a key only. Cosignatures of witnesses (type 4, with a time,
+Go's ``golang.org/x/mod/sumdb/note`` reads and writes the same bytes. What is looser there is strict here: base64 has
+one spelling, and a note may carry one signature of a key only. Cosignatures of witnesses (type 4, with a time,
 https://c2sp.org/tlog-cosignature) are verified too, but not made.
 """
 

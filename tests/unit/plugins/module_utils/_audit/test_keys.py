@@ -111,7 +111,7 @@ def test_the_log_tells_which_keys_are_trusted(tmp_path: Path) -> None:
         forged[at][1]["endorsement"] = details["endorsement"].replace("audit-key", "audit-kez")
         with pytest.raises(IntegrityError):
             history_of(forged)
-    with pytest.raises(IntegrityError, match="did not sign"):
+    with pytest.raises(IntegrityError, match="the last one"):
         history_of([*events[:1], events[3]])
     with pytest.raises(IntegrityError, match="added again"):
         history_of([*events, events[0]])
@@ -139,7 +139,7 @@ def test_a_damaged_key_directory_is_not_used(tmp_path: Path) -> None:
     good = trusted.read_text()
     for bad in (good.replace("# new", "# old"), good.replace(f"+{key_id}+", "+00000000+")):
         trusted.write_text(bad)
-        with pytest.raises(IntegrityError, match="trusted.vkeys"):
+        with pytest.raises(IntegrityError, match=r"trusted\.vkeys"):
             keyring.verifiers()
     with pytest.raises(ValidationError):
         read_vkeys("nothing\n")

@@ -133,10 +133,10 @@ def test_a_cut_or_lost_tile_is_named(tmp_path: Path) -> None:
     writer.flush()
     tile = tmp_path / "tile/0/001.p/44"
     tile.write_bytes(tile.read_bytes()[:-1])
-    with pytest.raises(IntegrityError, match="tile/0/001.p/44 has 1407 bytes instead of 1408"):
+    with pytest.raises(IntegrityError, match=r"tile/0/001\.p/44 has 1407 bytes instead of 1408"):
         TreeWriter(str(tmp_path), 300)
     tile.unlink()
-    with pytest.raises(IntegrityError, match="tile/0/001.p/44 is missing"):
+    with pytest.raises(IntegrityError, match=r"tile/0/001\.p/44 is missing"):
         TreeWriter(str(tmp_path), 300)
     with pytest.raises(IntegrityError):
         TileReader(str(tmp_path), 256).node(9, 0)
