@@ -15,7 +15,7 @@ __all__ = ["entries_of_last_run", "median_parts", "parts"]
 
 _OURS = "scripts.toolkit."
 _CONTROLLER_ONLY = ("scripts.toolkit.site_check",)
-_FACTS = "ansible.builtin.setup"
+_FACTS = "ansible.builtin.raw"
 
 START, PLAN, END = "Start of ansible-playbook", "Planning, on the controller", "End of the run and its record"
 

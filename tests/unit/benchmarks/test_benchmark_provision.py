@@ -85,7 +85,7 @@ RUN = [
     entry("b", 0.5, "EXECUTION_START"),
     entry("b", 0.6, "PLAY_START"),
     entry("b", 0.7, "TASK_RESULT", task="Plan", module="ansible.builtin.set_fact", status="ok"),
-    entry("b", 1.7, "TASK_RESULT", task="Facts", module="ansible.builtin.setup", status="ok"),
+    entry("b", 1.7, "TASK_RESULT", task="Facts", module="ansible.builtin.raw", status="ok"),
     entry("b", 1.8, "TASK_RESULT", task="ACME", module="scripts.toolkit.acme_certificate", status="skipped"),
     entry("b", 2.3, "TASK_RESULT", task="Packages", module="scripts.toolkit.packages", status="ok"),
     entry("b", 4.3, "TASK_RESULT", task="Prove", module="scripts.toolkit.site_check", status="ok"),
@@ -99,7 +99,7 @@ def test_all_the_time_of_a_run_belongs_to_a_part() -> None:
     assert {part: (round(seconds, 3), tasks) for part, (seconds, tasks) in found.items()} == {
         trail.START: (0.6, 0),
         trail.PLAN: (0.3, 3),
-        "Facts (ansible.builtin.setup, remote)": (1.0, 1),
+        "Facts (ansible.builtin.raw, remote)": (1.0, 1),
         "Packages (packages, remote)": (0.5, 1),
         "Prove (site_check, controller)": (2.0, 1),
         trail.END: (0.6, 0),
