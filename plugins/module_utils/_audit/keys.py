@@ -280,6 +280,8 @@ class KeyHistory:
         except (KeyError, TypeError, ValidationError) as error:
             raise IntegrityError(f"The {event_type} entry names no key: {error}") from error
         vkey, adding = verifier.vkey, event_type == "KEY_ADDED"
+        if adding and vkey in self.retired:
+            raise IntegrityError(f"The key {verifier.key_id} was added again after it was retired.")
         known = {**self.active, vkey: verifier}
         opened = open_note(note, known.values())
         signed = {signature.verifier.vkey for signature in opened.verified}
@@ -292,8 +294,6 @@ class KeyHistory:
             raise IntegrityError(f"The key {verifier.key_id} was retired though it was the last one.")
         if not adding and vkey not in self.active and vkey not in self.retired:
             raise IntegrityError(f"The key {verifier.key_id} was retired but never added.")
-        if adding and vkey in self.retired:
-            raise IntegrityError(f"The key {verifier.key_id} was added again after it was retired.")
         self.recorded = True
         if adding:
             self.active[vkey] = verifier

@@ -5,7 +5,8 @@
 """Tiles: the hashes of the Merkle tree in files of up to 256 (https://c2sp.org/tlog-tiles).
 
 ``tile/<L>/<N>`` holds 256 hashes of 32 bytes: on level 0 those of entries, above it those of full tiles one level
-below. The tile at the right edge of a level is partial, ``tile/<L>/<N>.p/<W>`` with W hashes. A full tile never changes.
+below. The tile at the right edge of a level is partial, ``tile/<L>/<N>.p/<W>`` with W hashes. A full tile never
+changes.
 """
 
 from __future__ import annotations
