@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .canonical import cut, plain
-from .metrics import Tally, module_class
+from .metrics import Tally, module_label
 from .redact import Redactor
 
 __all__ = ["DETAILS", "END_HOSTS", "Events", "end_details", "run_status"]
@@ -131,7 +131,7 @@ class Events:
         hidden = bool(task.no_log)
         if len(self._tasks) >= _CACHE:
             self._tasks.clear()
-        self._tasks[task._uuid] = known = (constant, module_class(action), hidden)
+        self._tasks[task._uuid] = known = (constant, module_label(action), hidden)
         return known
 
     def _milliseconds(self, host: str, uuid: str, item: bool) -> int | None:

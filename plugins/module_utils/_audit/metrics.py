@@ -121,6 +121,7 @@ def _empty() -> dict:
         "version": _VERSION,
         "since": 0,
         "folded": [],
+        "runs": {},
         "playbooks": {},
         "modules": {},
         "groups": {},
@@ -183,7 +184,7 @@ class MetricsSink:
         return runs
 
     def _store(self, counters: dict) -> None:
-        data = json.dumps(counters, sort_keys=True, indent=1).encode("ascii")
+        data = json.dumps(counters, sort_keys=True).encode("ascii")
         write_atomic(os.path.join(self._directory, METRICS_STATE), data)
 
     def publish(self) -> None:
@@ -247,8 +248,10 @@ def _fold(counters: dict, end: Mapping) -> None:
     moment = int(datetime.strptime(end["timestamp"], "%Y-%m-%dT%H:%M:%S.%f%z").timestamp())
     counters["folded"] = [*counters["folded"], end["run_id"]][-_REMEMBERED:]
     counters["since"] = counters["since"] or moment
+    counters["runs"][status] = counters["runs"].get(status, 0) + 1
     counters["lost"] += _number(details.get("lost_events"))
-    _fold_run(_slot(counters["playbooks"], playbook_label(str(end.get("script", ""))), PLAYBOOKS, moment), end, status)
+    playbook = playbook_label(str(end.get("script", "")))
+    _fold_run(_slot(counters["playbooks"], playbook, PLAYBOOKS, moment), details, status, moment)
     for key, table, most in (("results", "modules", MODULES), ("groups", "groups", GROUPS)):
         for name, counts in _mapping(details.get(key)).items():
             counts = _mapping(counts)
@@ -261,8 +264,7 @@ def _fold(counters: dict, end: Mapping) -> None:
         counters["task_ms"] += _number(durations.get("sum_ms"))
 
 
-def _fold_run(slot: dict, end: Mapping, status: str) -> None:
-    details = _mapping(end.get("details"))
+def _fold_run(slot: dict, details: Mapping, status: str, moment: int) -> None:
     runs = slot.setdefault("runs", dict.fromkeys(RUN_STATUSES, 0))
     runs[status] += 1
     buckets = slot.setdefault("buckets", [0] * (len(RUN_BUCKETS_MS) + 1))
@@ -272,11 +274,11 @@ def _fold_run(slot: dict, end: Mapping, status: str) -> None:
         milliseconds = _number(details["duration_ms"])
         buckets[bisect_left(RUN_BUCKETS_MS, milliseconds)] += 1
         slot["ms"] += milliseconds
-    if slot["seen"] < last["time"]:
-        return  # runs that went on at the same time may be folded in another order
-    last["time"] = slot["seen"]
     if status == "success":
-        last["success"] = slot["seen"]
+        last["success"] = max(last["success"], moment)
+    if moment < last["time"]:
+        return  # runs that went on at the same time may be folded in another order
+    last["time"] = moment
     if "duration_ms" in details:
         last["duration_ms"] = _number(details["duration_ms"])
     for name in ("changed", "unreachable", "failed"):
