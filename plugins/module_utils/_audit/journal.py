@@ -10,6 +10,7 @@ Words as in DESIGN.md: a line is *recorded* when ``write(2)`` has returned (surv
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -19,10 +20,25 @@ from collections.abc import Iterator
 from .._core.errors import UnavailableError
 from .._core.files import fsync_directory
 
-__all__ = ["JOURNAL_DIRECTORY", "JOURNAL_SUFFIX", "JournalSink", "finished_journals", "make_private_directory"]
+__all__ = [
+    "JOURNAL_DIRECTORY",
+    "JOURNAL_SUFFIX",
+    "JournalSink",
+    "finished_journals",
+    "make_private_directory",
+    "names_of_journals",
+    "reading",
+]
 
 JOURNAL_DIRECTORY = "journal"
 JOURNAL_SUFFIX = ".jsonl"
+
+_SYNC_SHARE = 0.5
+"""The part of the interval after which the thread begins to sync; the rest is for the disk."""
+
+# Journals that this process writes, by path: its id and descriptor. Opening such a file once more and closing it would
+# end the record lock that shows that the run lives.
+_own: dict[str, tuple[int, int]] = {}
 
 
 def make_private_directory(path: str) -> None:
@@ -67,10 +83,12 @@ class JournalSink:
         fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.rename(hidden, self.path)
         fsync_directory(folder)
+        self._key = os.path.realpath(self.path)
+        _own[self._key] = (os.getpid(), self._descriptor)
         self._size = 0
         self._dirty = threading.Event()
         self._closing = threading.Event()
-        self._guard = threading.Lock()
+        self._guard = threading.RLock()  # a signal handler may record the end while the main thread syncs
         self._thread: threading.Thread | None = None
 
     def write(self, line: bytes) -> None:
@@ -99,32 +117,36 @@ class JournalSink:
 
     def sync(self) -> None:
         """Make every recorded line durable."""
-        if not self._dirty.is_set():
-            return
-        self._dirty.clear()
-        try:
-            os.fdatasync(self._descriptor)
-        except OSError:
-            self._dirty.set()
-            raise
-        self.syncs += 1
+        with self._guard:  # what the thread is about to make durable has to be waited for too
+            if not self._dirty.is_set():
+                return
+            self._dirty.clear()
+            try:
+                os.fdatasync(self._descriptor)
+            except OSError:
+                self._dirty.set()
+                raise
+            self.syncs += 1
 
     def close(self) -> None:
         """Make everything durable and give the journal up for the integrator."""
         self._closing.set()
+        dirty = self._dirty.is_set()
         self._dirty.set()
         if self._thread is not None:
             self._thread.join()
         with self._guard:
             if self._descriptor >= 0:
-                os.fdatasync(self._descriptor)
+                if dirty:
+                    os.fdatasync(self._descriptor)
+                _own.pop(self._key, None)
                 os.close(self._descriptor)
                 self._descriptor = -1
 
     def _sync_in_time(self) -> None:
         while not self._closing.is_set():
             self._dirty.wait()
-            if self._closing.wait(self._interval):
+            if self._closing.wait(self._interval * _SYNC_SHARE):
                 return
             try:
                 self.sync()
@@ -132,30 +154,60 @@ class JournalSink:
                 continue  # still dirty: the main thread's next sync meets the same error and reports it
 
 
+def names_of_journals(directory: str) -> list[str]:
+    """Return the run ids of the journals under ``directory``, oldest first."""
+    try:
+        names = os.listdir(os.path.join(directory, JOURNAL_DIRECTORY))
+    except FileNotFoundError:
+        return []
+    whole = (name for name in names if name.endswith(JOURNAL_SUFFIX) and not name.startswith("."))
+    return sorted(name[: -len(JOURNAL_SUFFIX)] for name in whole)
+
+
+def _own_descriptor(path: str) -> int | None:
+    pid, descriptor = _own.get(os.path.realpath(path), (0, -1))
+    return descriptor if pid == os.getpid() else None
+
+
+@contextlib.contextmanager
+def reading(directory: str, run_id: str) -> Iterator[int | None]:
+    """Give a descriptor for ``os.pread`` of a journal, also of one that this process writes; None if there is none."""
+    path = os.path.join(directory, JOURNAL_DIRECTORY, run_id + JOURNAL_SUFFIX)
+    own = _own_descriptor(path)
+    if own is not None:
+        yield own
+        return
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        yield None
+        return
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
 def finished_journals(directory: str, first: str = "") -> Iterator[tuple[str, int]]:
     """Yield ``(run_id, descriptor)`` of every journal whose writer is gone: that of ``first``, then oldest first.
 
     The descriptor is open for reading and closed when the next one is asked for.
     """
-    folder = os.path.join(directory, JOURNAL_DIRECTORY)
-    try:
-        names = [name for name in os.listdir(folder) if name.endswith(JOURNAL_SUFFIX) and not name.startswith(".")]
-    except FileNotFoundError:
-        return
-    for name in sorted(names, key=lambda name: (name != first + JOURNAL_SUFFIX, name)):
+    for run_id in sorted(names_of_journals(directory), key=lambda name: (name != first, name)):
+        path = os.path.join(directory, JOURNAL_DIRECTORY, run_id + JOURNAL_SUFFIX)
+        if _own_descriptor(path) is not None:
+            continue
         try:
-            descriptor = os.open(os.path.join(folder, name), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
         except FileNotFoundError:
             continue
         except OSError as error:
-            raise UnavailableError(
-                f"The journal {os.path.join(folder, name)} can't be read: {error.strerror}."
-            ) from error
+            raise UnavailableError(f"The journal {path} can't be read: {error.strerror}.") from error
         try:
             try:
                 fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 continue  # its run lives
-            yield name[: -len(JOURNAL_SUFFIX)], descriptor
+            yield run_id, descriptor
         finally:
             os.close(descriptor)

@@ -1,0 +1,206 @@
+# Copyright (c) 2026, scripts.toolkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The seal: tree and signed checkpoint over what the log has committed.
+
+Both are derived: after a crash the tree goes on from the newest checkpoint with the entries that it does not cover.
+Only where the checkpoint itself or its right edge is damaged is the tree built anew; what was there is kept aside and
+the repair is recorded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+
+from .._core.errors import DependencyError, IntegrityError, ToolkitError
+from .._core.files import read_bytes
+from . import recovery
+from .checkpoint import CHECKPOINT_NAME, Checkpoint, parse, sign
+from .keys import Keyring
+from .segments import blocks
+from .state import State, replace_file, store_state
+from .tiles import TILE_DIRECTORY, TileReader, TreeWriter
+
+__all__ = ["Seal", "leaf_hashes"]
+
+_ERASED = b'{"erased":"'
+_LOST = b'{"event_type":"LOST"'
+_MOST_LOST = 10_000_000
+
+
+def leaf_hashes(
+    directory: str, start: int, stop: int, known: Callable[[int], bytes] | None = None
+) -> Iterator[list[bytes]]:
+    """Yield the leaf hashes of the entries ``start`` to before ``stop`` in lists.
+
+    An erased entry has the hash that its line names. Of pruned and lost entries only ``known`` can tell it.
+
+    :raises IntegrityError: an entry is missing, or nobody knows its hash.
+    """
+    index = start
+    for first, lines in blocks(directory, start, stop):
+        if first > index:
+            yield _known(known, range(index, first))
+        hashes = [hashlib.sha256(b"\0" + line).digest() for line in lines]
+        for at, line in enumerate(lines):
+            if line.startswith(_ERASED):
+                hashes[at] = _erased_hash(line) or hashes[at]
+            elif line.startswith(_LOST) and known is not None:
+                hashes[at] = known(first + at)
+        yield hashes
+        index = first + len(lines)
+    if index < stop:
+        yield _known(known, range(index, stop))
+
+
+def _known(known: Callable[[int], bytes] | None, indexes: range) -> list[bytes]:
+    if known is None:
+        raise IntegrityError(f"The hashes of the entries {indexes.start} to {indexes.stop - 1} are gone.")
+    return [known(index) for index in indexes]
+
+
+def _erased_hash(line: bytes) -> bytes | None:
+    try:
+        return bytes.fromhex(json.loads(line)["erased"])
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+class Seal:
+    """Keeps tree and checkpoint up with the log; the holder of its lock uses it.
+
+    :param state: the committed state; repairs found here are added to it.
+    :param warn: called when there can be no checkpoint.
+    """
+
+    def __init__(self, directory: str, state: State, active: int, warn: Callable[[str], object]) -> None:
+        self.directory = directory
+        self.events: list[tuple[str, dict]] = []
+        self._state = state
+        self._warn = warn
+        self._path = os.path.join(directory, CHECKPOINT_NAME)
+        self._tree: TreeWriter | None = None
+        self._hashes: list[bytes] = []
+        self._first = 0
+        self._ring = Keyring(directory)
+        try:
+            self._signers = self._ring.signers()
+            self.events = self._ring.pending()
+            self._open(active)
+        except DependencyError as error:
+            self._give_up(f"The log is kept without a signed checkpoint: {error.message}")
+        except (ToolkitError, OSError) as error:
+            self._give_up(f"The log is kept, but its checkpoint can't be brought up to date: {error}")
+
+    def _give_up(self, text: str) -> None:
+        self._tree = None
+        self._hashes.clear()
+        self.events = []
+        self._warn(text)
+
+    @property
+    def noted(self) -> int:
+        """How many hashes wait for :meth:`take`."""
+        return len(self._hashes)
+
+    def note(self, first: int, lines: list[bytes]) -> None:
+        """Hash lines that were appended, the first of them as entry ``first``."""
+        if self._tree is not None:
+            if not self._hashes:
+                self._first = first
+            self._hashes += [hashlib.sha256(b"\0" + line).digest() for line in lines]
+
+    def take(self) -> None:
+        """Put what was noted, and is committed by now, into the tree."""
+        if self._tree is None:
+            return
+        try:
+            self._catch_up(self._first if self._hashes else self._state.entries)
+            self._tree.append(self._hashes)
+            self._hashes.clear()
+        except (ToolkitError, OSError) as error:
+            self._give_up(f"The log is kept, but its tree can't be brought up to date: {error}")
+
+    def _catch_up(self, size: int) -> None:
+        for hashes in leaf_hashes(self.directory, self._tree.size, size):
+            self._tree.append(hashes)
+
+    def finish(self) -> bool:
+        """Write tiles and checkpoint for the committed entries; return whether there is a new one."""
+        if self._tree is None or not self._state.entries or self._signed == self._state.entries:
+            return False
+        self.take()
+        try:
+            if self._tree is None:
+                return False
+            self._tree.flush()
+            head = Checkpoint(self._ring.origin, self._tree.size, self._tree.root())
+            replace_file(self._path, sign(head, self._signers))
+            self._signed = self._state.sealed = head.size
+            self._tree.clean()
+            self._ring.settle()
+        except (ToolkitError, OSError) as error:
+            self._give_up(f"The log is kept, but its checkpoint can't be written: {error}")
+            return False
+        return True
+
+    def _open(self, active: int) -> None:
+        """Load the right edge of the tree under the newest checkpoint, or build the tree anew."""
+        data, head, reason = read_bytes(self._path), None, ""
+        self._signed = 0
+        if data is not None:
+            try:
+                head = parse(data, self._ring.verifiers())
+            except IntegrityError as error:
+                reason = error.message
+        elif self._state.sealed:
+            reason = "There is no checkpoint any more."
+        try:
+            tree = TreeWriter(self.directory, head.size if head else 0)
+            if head and tree.root() != head.root:
+                reason = "The tiles do not have the root of the checkpoint."
+        except IntegrityError as error:
+            reason = error.message
+        if not reason and head and head.size > self._state.entries:
+            if head.size - self._state.entries > _MOST_LOST:
+                reason = "The checkpoint has more entries than the log."
+            else:
+                recovery.pad_lost(self.directory, active, self._state, head.size, "The checkpoint has more entries.")
+        if reason:
+            self._rebuild(reason, data, head)
+            return
+        self._tree = tree
+        self._signed = head.size if head else 0
+
+    def _rebuild(self, reason: str, data: bytes | None, head: Checkpoint | None) -> None:
+        kept = []
+        if data is not None:
+            kept.append(recovery.keep_aside(self.directory, CHECKPOINT_NAME, data))
+        readers = [TileReader(path, size) for path, size in recovery.tile_directories(self.directory, self._state)]
+        size = min(head.size if head else self._state.sealed, self._state.entries)
+
+        def known(index: int) -> bytes:
+            for reader in readers:
+                try:
+                    return reader.leaf(index)
+                except IntegrityError:
+                    continue
+            raise IntegrityError(f"The hash of entry {index} is gone.")
+
+        details = {"repair": "tree", "reason": reason, "size": size, "kept": kept}
+        self._state.repairs.append(details)
+        store_state(self.directory, self._state)
+        moved = recovery.move_aside(self.directory, TILE_DIRECTORY, readers)
+        if moved:
+            kept.append(moved)
+        self._tree = TreeWriter(self.directory, 0)
+        for hashes in leaf_hashes(self.directory, 0, size, known):
+            self._tree.append(hashes)
+        if head is not None:
+            details["same_root"] = head.size == size and self._tree.root() == head.root
+        for hashes in leaf_hashes(self.directory, size, self._state.entries, known):
+            self._tree.append(hashes)
