@@ -64,11 +64,13 @@ options:
     description:
       - How much of a task's result is recorded.
       - V(none) only names and the status.
+      - V(digest) a salted SHA-256 of the redacted result.
       - V(summary) also the message, return code, error kind, changed paths with their checksums and what became of each
         item.
-      - V(full) the whole result, redacted; never C(invocation) and never diffs.
+      - V(full) the whole result, redacted; never C(invocation), and diffs only with O(diff).
+      - C(FILE_MODIFICATION) and C(SENSITIVE_ACCESS) are events of their own, whatever this says.
     type: str
-    choices: [none, summary, full]
+    choices: [none, digest, summary, full]
     default: summary
     env:
       - name: SCRIPTS_TOOLKIT_AUDIT_DETAIL
@@ -108,6 +110,133 @@ options:
     ini:
       - section: callback_scripts_toolkit_audit
         key: line_limit
+  state_directory:
+    description:
+      - A directory outside of the trail in which the callback notes which trail each run wrote to, so that a run can
+        tell of runs in between that are not in its own.
+      - By default C(/var/lib/scripts-toolkit) for root, and C(scripts-toolkit) in the XDG state directory for others.
+    type: path
+    env:
+      - name: SCRIPTS_TOOLKIT_AUDIT_STATE_DIRECTORY
+    ini:
+      - section: callback_scripts_toolkit_audit
+        key: state_directory
+  diff:
+    description:
+      - Record the diffs that modules return, redacted. They may hold whole files.
+    type: bool
+    default: false
+    env:
+      - name: SCRIPTS_TOOLKIT_AUDIT_DIFF
+    ini:
+      - section: callback_scripts_toolkit_audit
+        key: diff
+  blob_limit:
+    description:
+      - Bytes of the largest side blob. A result that does not fit its line goes to a file under C(blobs), a larger
+        one is left out and its size told. V(0) writes no blobs.
+    type: int
+    default: 1048576
+    env:
+      - name: SCRIPTS_TOOLKIT_AUDIT_BLOB_LIMIT
+    ini:
+      - section: callback_scripts_toolkit_audit
+        key: blob_limit
+  sensitive_paths:
+    description:
+      - Paths whose reading, writing and use in a command is recorded as C(SENSITIVE_ACCESS), and of whose contents no
+        digest is recorded. C(*) stands for any characters, slashes among them.
+    type: list
+    elements: str
+    default:
+      - "/etc/shadow*"
+      - "/etc/gshadow*"
+      - "/etc/sudoers"
+      - "/etc/sudoers.d/*"
+      - "/etc/ssh/ssh_host_*_key"
+      - "*/.ssh/*"
+      - "/etc/ssl/private/*"
+      - "*/privkey*.pem"
+      - "*.key"
+      - "/etc/krb5.keytab"
+      - "*/.my.cnf"
+      - "/etc/mysql/debian.cnf"
+      - "*/.pgpass"
+      - "*/.aws/credentials"
+      - "*/.kube/config"
+      - "/etc/kubernetes/*.conf"
+      - "*/.gnupg/*"
+      - "*/.vault_pass*"
+    env:
+      - name: SCRIPTS_TOOLKIT_AUDIT_SENSITIVE_PATHS
+    ini:
+      - section: callback_scripts_toolkit_audit
+        key: sensitive_paths
+  checkpoint_interval:
+    description:
+      - Seconds after which a run that goes on hands over what it has recorded to the log, whose head is then signed.
+        V(0) does so at its end only.
+    type: float
+    default: 30
+    env:
+      - name: SCRIPTS_TOOLKIT_AUDIT_CHECKPOINT_INTERVAL
+    ini:
+      - section: callback_scripts_toolkit_audit
+        key: checkpoint_interval
+  segment_bytes:
+    description:
+      - Bytes after which a segment of the log is closed and compressed.
+    type: int
+    default: 100000000
+    env:
+      - name: SCRIPTS_TOOLKIT_AUDIT_SEGMENT_BYTES
+    ini:
+      - section: callback_scripts_toolkit_audit
+        key: segment_bytes
+  segment_age:
+    description:
+      - Seconds after which a segment of the log is closed even if it is small. V(0) does not look at the age.
+    type: int
+    default: 0
+    env:
+      - name: SCRIPTS_TOOLKIT_AUDIT_SEGMENT_AGE
+    ini:
+      - section: callback_scripts_toolkit_audit
+        key: segment_age
+  witnesses:
+    description:
+      - Who is told each signed head of the log; see C(docs/audit-trail.md). V(journal) is the systemd journal.
+      - Witnesses on other machines are told by a process of their own, which no run waits for.
+    type: list
+    elements: str
+    default: [journal]
+    env:
+      - name: SCRIPTS_TOOLKIT_AUDIT_WITNESSES
+    ini:
+      - section: callback_scripts_toolkit_audit
+        key: witnesses
+  metrics_sinks:
+    description:
+      - URLs of receivers of the metrics beside the text file, without credentials; see C(docs/audit-trail.md).
+    type: list
+    elements: str
+    default: []
+    env:
+      - name: SCRIPTS_TOOLKIT_AUDIT_METRICS_SINKS
+    ini:
+      - section: callback_scripts_toolkit_audit
+        key: metrics_sinks
+  metrics_groups:
+    description:
+      - Host groups whose results are counted by themselves.
+    type: list
+    elements: str
+    default: []
+    env:
+      - name: SCRIPTS_TOOLKIT_AUDIT_METRICS_GROUPS
+    ini:
+      - section: callback_scripts_toolkit_audit
+        key: metrics_groups
   show_location:
     description:
       - Say at the end of the run, on standard error, where its trail and metrics lie.
@@ -132,22 +261,19 @@ EXAMPLES = r"""
 
 import functools
 import os
-import sys
 import threading
 
-from ansible import constants, context
-from ansible.parsing.splitter import parse_kv
-from ansible.parsing.utils.yaml import from_yaml
+from ansible import context
 from ansible.plugins.callback import CallbackBase
 
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.run import Run, Settings
-
-
-def _extra_vars(text):
-    """Return the variables of one C(--extra-vars) text (not C(@file)) as ansible-core reads them."""
-    if text[:1] in "[{":
-        return from_yaml(text)
-    return {name: value for name, value in parse_kv(text).items() if name != "_raw_params"}
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.run import Run
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.settings import Settings
+from ansible_collections.scripts.toolkit.plugins.plugin_utils._audit.controller import (
+    Secrets,
+    play_details,
+    role_details,
+    start_of,
+)
 
 
 def _script(source):
@@ -158,14 +284,15 @@ def _script(source):
 
 def _guarded(method):
     """Keep trouble of the trail away from the run: it is told, and stops the run only where that was asked for."""
+    last = method.__name__ == "v2_playbook_on_stats"
 
     @functools.wraps(method)
     def call(self, *args, **kwargs):
-        if self._run is None:
-            self._begin(*args)
         run = self._run
+        if run is None:
+            run = self._begin(*args)
         try:
-            if run.active or method.__name__ == "v2_playbook_on_stats":
+            if run.active or last:
                 method(self, *args, **kwargs)
         except Exception as error:  # pylint: disable=broad-exception-caught # whatever it is, it must not break the run
             run.trouble(error)
@@ -185,24 +312,15 @@ class CallbackModule(CallbackBase):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self._run = None
+        self._secrets = None
 
     def _begin(self, source=None, *_args):
-        self._run = Run(Settings.from_options(self.get_option), self._say, self._display.warning)
-        defaults = {
-            "forks": constants.DEFAULT_FORKS,
-            "connection": constants.DEFAULT_TRANSPORT,
-            "timeout": constants.DEFAULT_TIMEOUT,
-            "remote_user": constants.DEFAULT_REMOTE_USER,
-            "private_key_file": constants.DEFAULT_PRIVATE_KEY_FILE,
-            "become_method": constants.DEFAULT_BECOME_METHOD,
-            "diff": constants.DIFF_ALWAYS,
-            "tags": tuple(constants.TAGS_RUN) or ("all",),
-            "module_name": constants.DEFAULT_MODULE_NAME,
-            "poll_interval": constants.DEFAULT_POLL_INTERVAL,
-            "task_timeout": constants.TASK_TIMEOUT,
-            "seconds": 0,
-        }
-        self._run.begin(_script(source), sys.argv[0], context.CLIARGS, _extra_vars, defaults)
+        self._run = run = Run(
+            Settings.from_options(self.get_option), self._say, self._display.warning, describe_role=role_details
+        )
+        run.begin(start_of(source, _script(source), context.CLIARGS))
+        self._secrets = Secrets(run.learn)
+        return run
 
     def _say(self, text):
         self._display.display(text, stderr=True)
@@ -210,17 +328,21 @@ class CallbackModule(CallbackBase):
     @_guarded
     def v2_playbook_on_start(self, playbook):
         self._run.next_script(_script(playbook))
+        self._secrets.look_at_playbook(playbook)
 
     @_guarded
     def v2_playbook_on_play_start(self, play):
-        self._run.play_start(play)
+        self._secrets.look_at_play(play, context.CLIARGS.get("inventory"))
+        self._run.play_start(play, lambda: play_details(play))
 
     @_guarded
     def v2_playbook_on_task_start(self, *_args, **_kwargs):
+        self._secrets.look_again()
         self._run.task_boundary()
 
     @_guarded
     def v2_playbook_on_handler_task_start(self, *_args):
+        self._secrets.look_again()
         self._run.task_boundary()
 
     @_guarded

@@ -2,60 +2,96 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Events: what a play, a task result and the end of a run say of themselves, as plain details.
+"""Events: what a play and a task result say of themselves, as plain details.
 
-The objects come from ansible-core 2.18 to 2.21 and are only read by attribute, so nothing is imported. What is taken
-from a result is listed here name by name; a key that nobody thought of is not recorded, except with ``detail: full``.
+The objects come from ansible-core 2.18 to 2.22 and are only read by attribute, so nothing is imported. What does not
+change from result to result of a task is worked out at its first one. ansible-core 2.19 and newer build the content of
+a result anew for each callback that looks, so nobody looks where nothing is to be found.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from .canonical import cut, plain
+from .custom import custom_events
+from .describe import Describer
+from .files import file_modifications
 from .metrics import Tally, module_label
 from .redact import Redactor
+from .sensitive import DEFAULT_SENSITIVE_PATHS, SensitivePaths, command_text
 
-__all__ = ["DETAILS", "END_HOSTS", "Events", "end_details", "run_status"]
+__all__ = ["DETAILS", "Event", "Events"]
 
-DETAILS = ("none", "summary", "full")
+DETAILS = ("none", "digest", "summary", "full")
 
-END_HOSTS = 400
-"""So many hosts are listed one by one at the end of a run; those without trouble beyond it only count."""
+Event = tuple
+"""``(event_type, details)``."""
 
 _TEXT = 600
-_ITEM = 200
-_OUTCOMES = 40
 _CACHE = 2048
-_DROPPED = frozenset(
-    ("invocation", "diff", "diffs", "results", "exception", "stdout_lines", "stderr_lines", "censored")
+_COMMANDS = frozenset(
+    ("ansible.builtin.command", "ansible.builtin.shell", "ansible.builtin.raw", "ansible.builtin.script")
 )
-_OUTCOME_KEYS = ("item", "changed", "failed", "state", "operation", "mode", "owner", "group")
-_CHECKSUMS = ("checksum", "checksum_before", "checksum_after", "sha256", "sha256_before", "sha256_after")
-_ITEM_NAMES = ("name", "path", "dest", "key", "item", "src", "id")
+_READERS: Mapping[str, tuple[str, ...]] = {
+    "ansible.builtin.slurp": ("src", "path"),
+    "ansible.builtin.fetch": ("src",),
+}
+# What these return when they are done is nothing that a summary tells, or the playbook's own output.
+_SILENT = frozenset(("ansible.builtin.set_fact", "ansible.builtin.debug", "ansible.builtin.add_host"))
+_DONE = ("ok", "changed")
+
+
+class _Task:
+    """What is the same for all results of a task."""
+
+    __slots__ = ("become", "constant", "delegates", "hidden", "kind", "loop", "module", "own", "predicts", "touches")
+
+    def __init__(self, constant: dict, module: str, kind: str) -> None:
+        self.constant, self.module, self.kind = constant, module, kind
+        self.hidden = self.loop = self.delegates = self.own = self.predicts = self.touches = False
+        self.become: dict | None = None
 
 
 class Events:
-    """Makes the details of events and keeps what it must know between them: start times and per-task constants.
+    """Makes the details of events and keeps what it must know between them: start times and constants of tasks.
 
-    :param detail: ``none`` (status only), ``summary`` or ``full`` (the redacted result).
+    :param detail: how much of a result is told: ``none``, ``digest``, ``summary`` or ``full`` (redacted).
+    :param groups: the host groups that are counted by themselves.
+    :param role_seen: called with each role whose task has a result, once per task.
     """
 
-    def __init__(self, redactor: Redactor, detail: str = "summary") -> None:
+    def __init__(
+        self,
+        redactor: Redactor,
+        detail: str = "summary",
+        sensitive_paths: Iterable[str] = DEFAULT_SENSITIVE_PATHS,
+        diff: bool = False,
+        groups: Iterable[str] = (),
+        role_seen: Callable[[Any], object] | None = None,
+    ) -> None:
         self.tally = Tally()
         self.plays = 0
         self._redactor = redactor
         self._detail = detail
+        self._diff = diff
+        self._describer = Describer(redactor, detail)
+        self._sensitive = SensitivePaths(sensitive_paths)
+        self._wanted_groups = frozenset(groups)
+        self._role_seen = role_seen
         self._started: dict[tuple[str, str], float] = {}
-        self._tasks: dict[str, tuple[dict, str, bool]] = {}
+        self._tasks: dict[str, _Task] = {}
+        self._groups: dict[str, tuple[str, ...]] = {}
+        self._became: set[str] = set()
+        self._looked: set[str] = set()
 
     def play_start(self, play: Any) -> dict:
         """Return the details of a play (a batch of it, with ``serial``)."""
         self.plays += 1
-        self._tasks.clear()
-        self._started.clear()
+        for cache in (self._tasks, self._started, self._became, self._looked, self._groups):
+            cache.clear()
         hosts = play.hosts if isinstance(play.hosts, str) else ",".join(str(host) for host in play.hosts or ())
         return {
             "play": self.plays,
@@ -69,8 +105,8 @@ class Events:
         """Note when a task began on a host."""
         self._started[(host.name, task._uuid)] = time.monotonic()
 
-    def task_result(self, result: Any, status: str, item: bool = False, ignored: bool = False) -> dict:
-        """Return the details of a task result, or of the result of one item of a loop.
+    def task_result(self, result: Any, status: str, item: bool = False, ignored: bool = False) -> list[Event]:
+        """Return the events of a task result, or of the result of one item of a loop: ``TASK_RESULT`` comes first.
 
         :param result: ansible-core's task result.
         :param status: ``ok``, ``failed``, ``skipped`` or ``unreachable``; it is refined here: a change makes
@@ -81,10 +117,9 @@ class Events:
             host, task = result.host, result.task
         except AttributeError:
             host, task = result._host, result._task
-        known = self._tasks.get(task._uuid)
-        if known is None:
-            known = self._remember(task)
-        constant, kind, hidden = known
+        uuid = task._uuid
+        known = self._tasks.get(uuid) or self._remember(task)
+        name = host.name
         changed = bool(result.is_changed())
         if status == "ok":
             status = "changed" if changed else "ok"
@@ -93,28 +128,96 @@ class Events:
                 status = "ignored"
             elif not item and _will_be_rescued(task):
                 status = "rescued"
-        details = dict(constant)
-        details["host"] = str.__str__(host.name)
+        details = dict(known.constant)
+        details["host"] = str.__str__(name)
         details["status"] = status
         details["changed"] = changed
-        milliseconds = self._milliseconds(host.name, task._uuid, item)
-        if milliseconds is not None:
-            details["duration_ms"] = milliseconds
         if not item:
-            self.tally.add(kind, status, milliseconds)
-        if hidden:
+            milliseconds = None
+            started = self._started.pop((name, uuid), None)
+            if started is not None:
+                details["duration_ms"] = milliseconds = round((time.monotonic() - started) * 1000)
+            self.tally.add(known.kind, status, milliseconds, self._groups_of(host) if self._wanted_groups else ())
+        events: list[Event] = [("TASK_RESULT", details)]
+        if known.hidden:
             details["no_log"] = True
-        elif self._detail != "none" and (item or not task.loop):
-            # The result of a whole loop holds those of its items, which were recorded one by one; ansible-core 2.19 and
-            # newer build it anew for each callback that looks, so nobody looks.
-            data = _data(result)
-            if "censored" in data or data.get("_ansible_no_log"):
-                details["no_log"] = True
-            else:
-                self._describe(details, data, task, item)
-        return details
+        elif item or not known.loop:  # the result of a whole loop holds those of its items, recorded one by one
+            self._look(details, result, task, known, item, events)
+        if status in ("skipped", "unreachable"):
+            return events
+        if details.get("no_log") and not (known.loop and not item):
+            events.append(("SENSITIVE_ACCESS", self._access(details, "no_log", "EXECUTE")))
+        if known.become is not None or name not in self._looked:
+            self._note_become(host, known, details, events)
+        return events
 
-    def _remember(self, task: Any) -> tuple[dict, str, bool]:
+    def _look(self, details: dict, result: Any, task: Any, known: _Task, item: bool, events: list[Event]) -> None:
+        """Add what the content of the result tells, where anything is to be found there."""
+        status, changed = details["status"], details["changed"]
+        done = status in _DONE
+        told = self._detail != "none" and not (
+            known.module in _SILENT and done and self._detail == "summary" and not item
+        )
+        if known.delegates:
+            target = task.delegate_to
+            if isinstance(target, str):
+                details["delegated_to"] = self._name(target)
+        if not (told or changed or known.touches or known.own):
+            return
+        data = _data(result)
+        if "censored" in data or data.get("_ansible_no_log"):
+            details["no_log"] = True
+            return
+        if told:
+            self._describer.describe(details, data, item)
+        if status == "skipped" or status == "unreachable":
+            return
+        if changed and not known.predicts:
+            for modification in file_modifications(data, lambda: task.args, known.module, self._sensitive, self._name):
+                modification.update(_context(details))
+                events.append(("FILE_MODIFICATION", modification))
+                if "sensitive" in modification:
+                    access = self._access(details, "path", "WRITE")
+                    access["path"] = modification["path"]
+                    events.append(("SENSITIVE_ACCESS", access))
+            if self._diff and data.get("diff") and not any("sensitive" in more for _type, more in events[1:]):
+                details["diff"] = self._redactor.value(data["diff"])
+        if known.touches:
+            events.extend(self._touched(details, task, known))
+        if known.own:
+            events.extend(custom_events(data, _context(details), self._redactor))
+
+    def _touched(self, details: dict, task: Any, known: _Task) -> Iterator[Event]:
+        """Yield the access to a sensitive path by a command or a module that reads."""
+        if known.module in _COMMANDS:
+            path, how = self._sensitive.mentioned(command_text(task.args)), "EXECUTE"
+        else:
+            given = task.args
+            paths = (given[key] for key in _READERS[known.module] if isinstance(given.get(key), str))
+            path, how = next((path for path in paths if path in self._sensitive), None), "READ"
+        if path:
+            access = self._access(details, "path", how)
+            access["path"] = cut(self._name(path), _TEXT)
+            yield "SENSITIVE_ACCESS", access
+
+    def _access(self, details: dict, reason: str, access: str) -> dict:
+        return {"reason": reason, "access": access, **_context(details)}
+
+    def _note_become(self, host: Any, known: _Task, details: dict, events: list[Event]) -> None:
+        """Add that a play became another user on a host, once per play and host."""
+        name = host.name
+        become = known.become
+        if name not in self._looked:
+            self._looked.add(name)
+            if become is None:  # it may also be a variable of the host, which no task shows
+                variables = host.get_vars() if hasattr(host, "get_vars") else {}
+                if str(variables.get("ansible_become", "")).lower() in ("true", "yes", "1", "on"):
+                    become = {"become_user": self._name(variables.get("ansible_become_user", "root"))}
+        if become is not None and name not in self._became:
+            self._became.add(name)
+            events.append(("SENSITIVE_ACCESS", {**self._access(details, "become", "EXECUTE"), **become}))
+
+    def _remember(self, task: Any) -> _Task:
         action = str(plain(getattr(task, "resolved_action", None) or task.action))
         constant = {
             "task": cut(self._name(task.get_name()), _TEXT),
@@ -127,91 +230,47 @@ class Events:
             constant["task_path"] = cut(self._name(path), _TEXT)
         if type(task).__name__ == "Handler":
             constant["handler"] = True
+        role = getattr(task, "_role", None)
+        if role is not None:
+            constant["role"] = self._name(role.get_name())
+            if self._role_seen is not None:
+                self._role_seen(role)
+        if getattr(task, "run_once", None) is True:
+            constant["run_once"] = True
+        label = module_label(action)
+        known = _Task(constant, label, label)
         # A template is only known to be false in the worker; until then the task counts as secret.
-        hidden = bool(task.no_log)
+        known.hidden = bool(task.no_log)
+        known.loop = bool(task.loop)
+        known.delegates = bool(task.delegate_to)
+        known.own = action.startswith("scripts.toolkit.")
+        known.predicts = getattr(task, "check_mode", None) is True
+        known.touches = label in _COMMANDS or label in _READERS
+        if known.predicts:
+            constant["check"] = True
+        if getattr(task, "become", None) is True:
+            method = self._name(getattr(task, "become_method", None) or "sudo")
+            known.become = {"become_user": self._name(task.become_user or "root"), "become_method": method}
         if len(self._tasks) >= _CACHE:
             self._tasks.clear()
-        self._tasks[task._uuid] = known = (constant, module_label(action), hidden)
+        self._tasks[task._uuid] = known
         return known
 
-    def _milliseconds(self, host: str, uuid: str, item: bool) -> int | None:
-        start = self._started.get((host, uuid)) if item else self._started.pop((host, uuid), None)
-        return None if start is None or item else round((time.monotonic() - start) * 1000)
+    def _groups_of(self, host: Any) -> tuple[str, ...]:
+        found = self._groups.get(host.name)
+        if found is None:
+            names = {str(plain(group.name)) for group in host.get_groups()}
+            self._groups[host.name] = found = tuple(sorted(names & self._wanted_groups))
+        return found
 
     def _name(self, value: object) -> str:
         return self._redactor.known(str(plain(value)))
 
-    def _describe(self, details: dict, data: Mapping, task: Any, item: bool) -> None:
-        if item:
-            details["item"] = self._item(data)
-        delegated = data.get("_ansible_delegated_vars")
-        if delegated:
-            name = delegated.get("ansible_delegated_host") or task.delegate_to
-            if name:
-                details["delegated_to"] = self._name(name)
-        if self._detail == "full":
-            kept = {key: value for key, value in data.items() if key not in _DROPPED and not key.startswith("_ansible")}
-            details["result"] = self._redactor.value(kept)
-            return
-        status = details["status"]
-        message = data.get("skip_reason") if status == "skipped" else data.get("msg")
-        # What debug and its like print is the playbook's own output: anything may be in it, and nothing was done.
-        if message and isinstance(message, str) and not (details["module"].endswith(".debug") and status == "ok"):
-            details["msg"] = self._redactor.short(str.__str__(message), _TEXT)
-        for key in ("rc", "attempts"):
-            value = data.get(key)
-            if isinstance(value, int):
-                details[key] = plain(value)
-        error = data.get("error")
-        if isinstance(error, Mapping) and isinstance(error.get("kind"), str):
-            details["error"] = {"kind": str(plain(error["kind"])), "item": self._short(error.get("item"))}
-        outcomes = data.get("outcomes")
-        if isinstance(outcomes, (list, tuple)) and outcomes:
-            details["outcomes"] = self._outcomes(outcomes)
-        elif details["changed"]:
-            self._file(details, data)
 
-    def _file(self, details: dict, data: Mapping) -> None:
-        path = data.get("dest") or data.get("path")
-        if isinstance(path, str):
-            details["path"] = cut(self._name(path), _TEXT)
-            for key in _CHECKSUMS:
-                if isinstance(data.get(key), str):
-                    details[key] = str(plain(data[key]))
-
-    def _short(self, value: object) -> object:
-        if isinstance(value, str):
-            return self._redactor.short(str.__str__(value), _ITEM)
-        return plain(value) if value is None or isinstance(value, (bool, int, float)) else f"({type(value).__name__})"
-
-    def _item(self, data: Mapping) -> object:
-        label = data.get("_ansible_item_label")
-        if label is None:
-            label = data.get(str(data.get("ansible_loop_var", "item")))
-        if isinstance(label, Mapping):  # a whole dict may hold a password: its name is enough
-            label = next((label[name] for name in _ITEM_NAMES if isinstance(label.get(name), (str, int))), label)
-        return self._short(label)
-
-    def _outcomes(self, outcomes: list) -> dict:
-        entries = [entry for entry in outcomes if isinstance(entry, Mapping)]
-        told = [entry for entry in entries if entry.get("changed") or entry.get("failed")]
-        summary: dict[str, object] = {
-            "total": len(outcomes),
-            "changed": sum(1 for entry in entries if entry.get("changed")),
-            "failed": sum(1 for entry in entries if entry.get("failed")),
-        }
-        if told:
-            summary["told"] = [self._outcome(entry) for entry in told[:_OUTCOMES]]
-        return summary
-
-    def _outcome(self, entry: Mapping) -> dict:
-        kept = {key: self._short(entry[key]) for key in _OUTCOME_KEYS if entry.get(key) is not None}
-        if not entry.get("sensitive"):  # a digest of a secret that can be guessed tells it
-            kept.update((key, self._short(entry[key])) for key in _CHECKSUMS if entry.get(key) is not None)
-        error = entry.get("error")
-        if isinstance(error, Mapping):
-            kept["error"] = self._short(error.get("kind"))
-        return kept
+def _context(details: Mapping) -> dict:
+    """Return what connects another event with its task result."""
+    keys = ("host", "task", "task_id", "module", "play", "item", "delegated_to")
+    return {key: details[key] for key in keys if key in details}
 
 
 def _data(result: Any) -> Mapping:
@@ -229,34 +288,3 @@ def _will_be_rescued(task: Any) -> bool:
             return True
         child, parent = parent, getattr(parent, "_parent", None)
     return False
-
-
-def _without_zeros(counts: Mapping[str, int]) -> dict[str, int]:
-    return {name: count for name, count in counts.items() if count}
-
-
-def run_status(hosts: Mapping[str, Mapping[str, int]]) -> str:
-    """Return ``failed``, ``unreachable`` or ``success`` from the statistics of all hosts."""
-    if any(counts.get("failures") for counts in hosts.values()):
-        return "failed"
-    if any(counts.get("unreachable") for counts in hosts.values()):
-        return "unreachable"
-    return "success"
-
-
-def end_details(status: str, milliseconds: int, hosts: Mapping[str, Mapping[str, int]], tally: Tally) -> dict:
-    """Return the details of the end of a run.
-
-    :param hosts: ``{host: {ok, changed, failures, unreachable, skipped, rescued, ignored}}``.
-    """
-    totals: dict[str, int] = {"hosts": len(hosts), "changed": 0, "failed": 0, "unreachable": 0}
-    for counts in hosts.values():
-        totals["changed"] += counts.get("changed", 0)
-        totals["failed"] += counts.get("failures", 0)
-        totals["unreachable"] += 1 if counts.get("unreachable") else 0
-    order = sorted(hosts, key=lambda host: (not (hosts[host].get("failures") or hosts[host].get("unreachable")), host))
-    told = {str(plain(host)): _without_zeros(hosts[host]) for host in order[:END_HOSTS]}
-    details = {"status": status, "duration_ms": milliseconds, "totals": totals, "hosts": told, **tally.details()}
-    if len(hosts) > END_HOSTS:
-        details["hosts_left_out"] = len(hosts) - END_HOSTS
-    return details

@@ -14,11 +14,12 @@ import os
 import pwd
 import socket
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from .canonical import cut, encode, plain
+from .redact import Redactor
 
 __all__ = ["DEFAULT_LINE_LIMIT", "MAX_LINE", "MIN_LINE_LIMIT", "Identity", "Recorder", "Sink", "new_run_id"]
 
@@ -94,16 +95,26 @@ class Recorder:
 
     :param script: the playbook; see :meth:`set_script`.
     :param line_limit: bytes of a line, 8,192 to 65,535; longer details are truncated and flagged.
+    :param redactor: replaces learned secrets, wherever they stand.
+    :param overflow: gets details that are too large and the bytes that there is room for; it returns smaller ones.
     """
 
     def __init__(
-        self, identity: Identity, script: str, sinks: Sequence[Sink], line_limit: int = DEFAULT_LINE_LIMIT
+        self,
+        identity: Identity,
+        script: str,
+        sinks: Sequence[Sink],
+        line_limit: int = DEFAULT_LINE_LIMIT,
+        redactor: Redactor | None = None,
+        overflow: Callable[[dict, int], dict] | None = None,
     ) -> None:
         self.identity = identity
         self.recorded = 0
         self.lost = 0
         self._sinks = list(sinks)
         self._limit = min(max(line_limit, MIN_LINE_LIMIT), MAX_LINE)
+        self._redactor = redactor
+        self._overflow = overflow
         self._second = -1
         self._stamp = b""
         self.set_script(script)
@@ -111,6 +122,10 @@ class Recorder:
     def set_script(self, script: str) -> None:
         """Name the playbook that the following events belong to."""
         who = self.identity
+        if self._redactor is not None:
+            script = self._redactor.known(script)
+            known = self._redactor.known
+            who = replace(who, command_line=known(who.command_line), working_directory=known(who.working_directory))
         directory = cut(_text(who.working_directory), _PATH_LIMIT)
         before = {"command_line": _text(who.command_line)}
         between = {"hostname": _text(who.hostname), "pid": who.pid, "ppid": who.ppid, "run_id": who.run_id}
@@ -121,6 +136,9 @@ class Recorder:
         self._middle = b'",' + encode(between)[1:-1] + b',"salt":"'
         self._tail = b'",' + encode(after)[1:-1] + b',"timestamp":"'
         self._end = b'Z",' + encode(end)[1:-1] + b"}\n"
+        pieces = (self._head, self._middle, self._tail, self._end)
+        # With the salt, the seconds, the milliseconds; without the newline, which does not count.
+        self._overhead = sum(len(piece) for piece in pieces) + len(b',"event_type":"') + 32 + 19 + 4 - 1
 
     def record(self, event_type: str, details: dict, limit: int | None = None) -> None:
         """Record one event; it has reached every sink on return.
@@ -130,18 +148,38 @@ class Recorder:
         :param limit: bytes of this line, if not those of the run.
         :raises OSError: a sink could not take it; it counts as lost.
         """
-        line = self._line(event_type, encode(details))
-        limit = self._limit if limit is None else limit
-        if len(line) > limit + 1:
-            room = limit - (len(line) - len(encode(details)))
-            line = self._line(event_type, encode(shrink(details, room)))
+        self._write(self._whole_line(event_type, details, self._limit if limit is None else limit), 1)
+
+    def record_all(self, events: Sequence[tuple[str, dict]]) -> None:
+        """Record several events in one write; see :meth:`record`."""
+        if len(events) == 1:
+            self._write(self._whole_line(events[0][0], events[0][1], self._limit), 1)
+        else:
+            lines = b"".join([self._whole_line(event_type, details, self._limit) for event_type, details in events])
+            self._write(lines, len(events))
+
+    def _write(self, lines: bytes, count: int) -> None:
         try:
             for sink in self._sinks:
-                sink.write(line)
+                sink.write(lines)
         except OSError:
-            self.lost += 1
+            self.lost += count
             raise
-        self.recorded += 1
+        self.recorded += count
+
+    def _whole_line(self, event_type: str, details: dict, limit: int) -> bytes:
+        encoded = encode(details)
+        if self._redactor is not None and self._redactor.knows(encoded.decode("utf-8")):
+            # Wherever it came from: what the vault holds goes no further.
+            encoded = encode(plain(details, self._redactor.known))
+        if len(encoded) + self._overhead + len(event_type) <= limit:
+            return self._line(event_type, encoded)
+        room = limit - self._overhead - len(event_type)
+        if self._overflow is not None:
+            details = self._overflow(details, room)
+        small = plain(details, self._redactor.known) if self._redactor is not None else details
+        encoded = encode(small)
+        return self._line(event_type, encoded if len(encoded) <= room else encode(shrink(small, room)))
 
     def _line(self, event_type: str, details: bytes) -> bytes:
         now = time.time_ns() // 1_000_000
@@ -149,19 +187,16 @@ class Recorder:
         if second != self._second:
             self._second = second
             self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second)).encode("ascii")
-        return b"".join(
-            (
-                self._head,
-                details,
-                b',"event_type":"',
-                event_type.encode("ascii"),
-                self._middle,
-                os.urandom(16).hex().encode("ascii"),
-                self._tail,
-                self._stamp,
-                b".%03d" % milliseconds,
-                self._end,
-            )
+        return b'%s%s,"event_type":"%s%s%s%s%s.%03d%s' % (
+            self._head,
+            details,
+            event_type.encode("ascii"),
+            self._middle,
+            os.urandom(16).hex().encode("ascii"),
+            self._tail,
+            self._stamp,
+            milliseconds,
+            self._end,
         )
 
     def sync(self) -> None:

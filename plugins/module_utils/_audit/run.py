@@ -12,58 +12,55 @@ from __future__ import annotations
 
 import atexit
 import os
-import signal
-import sys
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from .._core.errors import ToolkitError
-from .._core.paths import base_directory
-from .command_line import extra_var_names, rebuild
-from .events import Events, end_details, run_status
-from .integrator import LOG_NAME, integrate
+from .canonical import encode, plain
+from .ending import end_details, run_status
+from .events import Events
+from .integrator import LOG_NAME, integrate, integrate_living
 from .journal import JournalSink
 from .metrics import MetricsSink
 from .recorder import MAX_LINE, Identity, Recorder
 from .redact import Redactor
+from .settings import Settings, changes, gap_since_last_run, load_settings, save_settings
+from .signals import TerminationWatch, deferred_signals
 
-__all__ = ["RUN_ID_VARIABLE", "Run", "Settings"]
+try:
+    from .blobs import write as write_blob
+except ImportError:
+    write_blob = None
+
+__all__ = ["RUN_ID_VARIABLE", "Run", "Start", "recording_run_id"]
 
 RUN_ID_VARIABLE = "SCRIPTS_TOOLKIT_RUN_ID"
 """The environment variable by which a playbook, and a run started by it, knows the run."""
 
-_INVOKERS = ("SUDO_USER", "SUDO_UID", "AWX_JOB_ID", "JOB_ID", "TOWER_JOB_ID")
+_EACH_BY_ITSELF = ("free", "host_pinned")
+_recording: list[str] = []
 
 
-@dataclass(frozen=True)
-class Settings:
-    """The options of the callback; see its documentation."""
+def recording_run_id() -> str | None:
+    """Return the id of the run that this process, or the one that it was forked from, records; else ``None``.
 
-    log_directory: str
-    metrics_path: str | None
-    on_error: str = "warn"
-    detail: str = "summary"
-    redact_patterns: tuple[str, ...] = ()
-    sync_interval: float = 0.2
-    line_limit: int = 16384
-    show_location: bool = True
+    The environment variable says less: a run inherits it from the run that started it.
+    """
+    return _recording[-1] if _recording else None
 
-    @classmethod
-    def from_options(cls, get: Callable[[str], Any]) -> Settings:
-        """Return the settings from ``get(name)``, with the defaults that depend on the user."""
-        metrics = get("metrics_path") or os.path.join(base_directory("state"), "metrics", "scripts_toolkit.prom")
-        return cls(
-            log_directory=os.path.abspath(get("log_directory") or os.path.join(base_directory("log"), "audit")),
-            metrics_path=None if metrics == "none" else os.path.abspath(os.path.expanduser(metrics)),
-            on_error=get("on_error"),
-            detail=get("detail"),
-            redact_patterns=tuple(get("redact_patterns") or ()),
-            sync_interval=float(get("sync_interval")),
-            line_limit=int(get("line_limit")),
-            show_location=bool(get("show_location")),
-        )
+
+class Start:
+    """What the callback knows when a run starts.
+
+    :param script: the playbook.
+    :param command_line: see ``command_line.rebuild``.
+    :param playbooks: how many the command line names.
+    :param details: the details of ``EXECUTION_START``, worked out when they are needed.
+    """
+
+    def __init__(self, script: str, command_line: str, playbooks: int, details: Callable[[], dict]) -> None:
+        self.script, self.command_line, self.playbooks, self.details = script, command_line, playbooks, details
 
 
 class Run:
@@ -71,98 +68,132 @@ class Run:
 
     :param say: shows a line to the user.
     :param warn: shows a warning to the user.
+    :param deliver: called with the log's directory when there may be something for other machines.
+    :param describe_role: gives what the end of the run tells of a role.
     """
 
-    def __init__(self, settings: Settings, say: Callable[[str], None], warn: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        say: Callable[[str], None],
+        warn: Callable[[str], None],
+        deliver: Callable[[str], object] | None = None,
+        describe_role: Callable[[Any], dict] | None = None,
+    ) -> None:
         self.settings = settings
         self.must_stop = False
+        self.redactor = Redactor()
         self._say = say
         self._warn = warn
+        self._deliver = deliver
+        self._describe_role = describe_role
         self._pid = os.getpid()
         self._events: Events | None = None
         self._recorder: Recorder | None = None
-        self._start = time.monotonic()
+        self._start = self._integrated = time.monotonic()
         self._hosts: dict[str, dict[str, int]] = {}
+        self._roles: dict[str, dict] = {}
         self._playbooks_left = 1
+        self._script = ""
         self._sync_at_tasks = True
         self._ended = False
         self._told: set[str] = set()
-        self._previous_handler: Any = None
 
     @property
     def active(self) -> bool:
         """False after the end, where the trail could not be opened, and in forked workers."""
         return self._recorder is not None and not self._ended and os.getpid() == self._pid
 
-    def begin(
-        self,
-        script: str,
-        program: str,
-        options: Mapping[str, Any],
-        parse: Callable[[str], Mapping | None],
-        defaults: Mapping[str, Any],
-    ) -> None:
-        """Open the journal and record the start.
-
-        :param options: ansible-core's parsed command line; ``parse`` and ``defaults`` as in ``command_line.rebuild``.
-        """
+    def begin(self, start: Start) -> None:
+        """Open the journal and record the start."""
+        settings = self.settings
         try:
-            self._events = Events(Redactor(self.settings.redact_patterns), self.settings.detail)
-            identity = Identity.of_this_process(rebuild(program, options, parse, defaults))
-            self._playbooks_left = max(len(options.get("args") or ()), 1) if "listtasks" in options else 1
-            journal = JournalSink(self.settings.log_directory, identity.run_id, self.settings.sync_interval)
-            recorder = Recorder(identity, script, [journal], self.settings.line_limit)
-            recorder.record("EXECUTION_START", self._start_details(options, parse))
+            settings.check()
+            self.redactor = Redactor(settings.redact_patterns)
+            self._events = Events(
+                self.redactor,
+                settings.detail,
+                settings.sensitive_paths,
+                settings.diff,
+                settings.metrics_groups,
+                self._role_seen,
+            )
+            identity = Identity.of_this_process(start.command_line)
+            self._playbooks_left, self._script = max(start.playbooks, 1), start.script
+            journal = JournalSink(settings.log_directory, identity.run_id, settings.sync_interval)
+            recorder = Recorder(
+                identity, start.script, [journal], settings.line_limit, self.redactor, self._move_to_blob
+            )
+            details = start.details()
+            if os.environ.get(RUN_ID_VARIABLE):
+                details["parent_run_id"] = os.environ[RUN_ID_VARIABLE]
+            recorder.record("EXECUTION_START", {**details, "detail": settings.detail}, limit=MAX_LINE)
             self._recorder = recorder
         except Exception as error:  # pylint: disable=broad-exception-caught # a trail that can't begin must not break the run
             self.trouble(error)
+            self._attempt(gap_since_last_run, settings.state_directory, settings.log_directory, False)
             return
         os.environ[RUN_ID_VARIABLE] = identity.run_id
+        _recording[:] = [identity.run_id]
         atexit.register(self._at_exit)
-        self._watch_for_termination()
+        TerminationWatch(lambda: self._attempt(self._end, "interrupted"))
+        self._attempt(self._compare_settings)
 
-    def _start_details(self, options: Mapping[str, Any], parse: Callable[[str], Mapping | None]) -> dict:
-        details: dict[str, Any] = {
-            "check": bool(options.get("check")),
-            "diff": bool(options.get("diff")),
-            "limit": options.get("subset"),
-            "tags": list(options.get("tags") or ()),
-            "skip_tags": list(options.get("skip_tags") or ()),
-            "playbooks": list(options.get("args") or ()) if "listtasks" in options else [],
-            "extra_vars": extra_var_names(options.get("extra_vars") or (), parse),
-            "detail": self.settings.detail,
-            "python": ".".join(str(part) for part in sys.version_info[:3]),
-            "ansible_core": str(getattr(sys.modules.get("ansible.release"), "__version__", "")),
-        }
-        invoked = {name.lower(): os.environ[name] for name in _INVOKERS if os.environ.get(name)}
-        if invoked:
-            details["invoked_by"] = invoked
-        if os.environ.get(RUN_ID_VARIABLE):
-            details["parent_run_id"] = os.environ[RUN_ID_VARIABLE]
-        return details
+    def _compare_settings(self) -> None:
+        """Record what is different from the last run: its settings, and runs in between that are not in this trail."""
+        settings = self.settings
+        before, now = load_settings(settings.log_directory), settings.shown()
+        changed = changes(before, now) if before is not None else {}
+        if changed:
+            self._recorder.record("CONFIG_CHANGE", {"reason": "settings", "changes": changed})
+        gap = gap_since_last_run(settings.state_directory, settings.log_directory)
+        if gap:
+            self._recorder.record("CONFIG_CHANGE", {"reason": "gap", **gap})
+        if changed or before is None:
+            save_settings(settings.log_directory, now)
 
     def next_script(self, script: str) -> None:
         """Another playbook of the same command line begins."""
-        self._recorder.set_script(script)
+        if script != self._script:
+            self._script = script
+            self._recorder.set_script(script)
 
-    def play_start(self, play: Any) -> None:
-        """Record the start of a play."""
+    def learn(self, secrets: Iterable[str]) -> None:
+        """Replace these texts from now on, wherever they turn up."""
+        for secret in secrets:
+            self.redactor.learn(secret)
+        if self._recorder is not None:
+            self._recorder.set_script(self._script)
+
+    def play_start(self, play: Any, more: Callable[[], dict]) -> None:
+        """Record the start of a play.
+
+        :param more: gives more details.
+        """
         # Under strategies like free a task starts for each host by itself: there the interval alone makes durable.
-        self._sync_at_tasks = str(play.strategy).rsplit(".", 1)[-1] in ("linear", "debug")
-        self._recorder.record("PLAY_START", self._events.play_start(play))
+        self._sync_at_tasks = str(play.strategy).rsplit(".", 1)[-1] not in _EACH_BY_ITSELF
+        self._recorder.record("PLAY_START", {**self._events.play_start(play), **more()})
 
     def task_boundary(self) -> None:
-        """A task is about to start: what was recorded becomes durable."""
+        """A task is about to start (called in the main thread): what was recorded becomes durable; every
+        ``checkpoint_interval`` it also becomes part of the log."""
         if self._sync_at_tasks:
             self._recorder.sync()
+        if time.monotonic() - self._integrated >= self.settings.checkpoint_interval > 0:
+            self._integrated = time.monotonic()
+            self._recorder.sync()
+            with deferred_signals():
+                integrate_living(self.settings.log_directory, self._recorder.identity.run_id)
+            if self._deliver is not None:
+                self._deliver(self.settings.log_directory)
 
     def task_started(self, host: Any, task: Any) -> None:
         """A task starts on a host."""
         self._events.task_started(host, task)
 
     def task_result(self, result: Any, status: str, item: bool = False, ignored: bool = False) -> None:
-        """Record a task result; see ``Events.task_result``."""
-        self._recorder.record("TASK_RESULT", self._events.task_result(result, status, item, ignored))
+        """Record a task result and what follows from it; see ``Events.task_result``."""
+        self._recorder.record_all(self._events.task_result(result, status, item, ignored))
 
     def stats(self, hosts: Mapping[str, Mapping[str, int]]) -> None:
         """A playbook ended with these statistics, which include those of the playbooks before it."""
@@ -188,7 +219,27 @@ class Run:
         if text not in self._told:
             self._told.add(text)
             stop = " The run stops because on_error is fail." if self.must_stop else ""
-            self._warn(f"The audit trail is incomplete: {text}.{stop}")
+            self._warn(f"The audit trail is incomplete: {self.redactor.text(text)}.{stop}")
+
+    def _role_seen(self, role: Any) -> None:
+        name = str(role.get_name())
+        if name not in self._roles:
+            self._roles[name] = {}
+            self._roles[name] = self._describe_role(role) if self._describe_role is not None else {}
+
+    def _move_to_blob(self, details: dict, _room: int) -> dict:
+        """Return details that are too large with their largest parts, redacted already, in side blobs; what is larger
+        than a blob may be is left out."""
+        details = dict(details)
+        for key in ("result", "diff"):
+            if not isinstance(details.get(key), (dict, list)):
+                continue
+            data = encode(plain(details.pop(key), self.redactor.known))
+            if len(data) > self.settings.blob_limit or write_blob is None:
+                details[f"{key}_left_out"] = {"bytes": len(data)}
+            else:
+                details[f"{key}_blob"] = write_blob(self.settings.log_directory, data)
+        return details
 
     def _end(self, status: str) -> None:
         """Record the end, once, durably."""
@@ -197,6 +248,8 @@ class Run:
         self._ended = True
         milliseconds = round((time.monotonic() - self._start) * 1000)
         details = end_details(status, milliseconds, self._hosts, self._events.tally)
+        if self._roles:
+            details["roles"] = self._roles
         if self._recorder.lost:
             details["lost_events"] = self._recorder.lost
         self._recorder.record("EXECUTION_END", details, limit=MAX_LINE)
@@ -204,11 +257,14 @@ class Run:
 
     def _settle(self) -> None:
         """Hand the journal over, count the run and say where everything lies."""
-        metrics = MetricsSink(self.settings.log_directory, self.settings.metrics_path)
-        self._recorder.close()
-        done = integrate(self.settings.log_directory, lambda end: self._attempt(metrics.fold, end))
-        if done:
-            self._attempt(metrics.publish)
+        with deferred_signals():
+            metrics = MetricsSink(self.settings.log_directory, self.settings.metrics_path)
+            self._recorder.close()
+            done = integrate(self.settings.log_directory, lambda end: self._attempt(metrics.fold, end))
+            if done:
+                self._attempt(metrics.publish)
+        if self._deliver is not None:
+            self._attempt(self._deliver, self.settings.log_directory)
         if self._recorder.lost:
             self._warn(f"The audit trail is incomplete: {self._recorder.lost} events of this run are lost.")
         if self.settings.show_location:
@@ -234,20 +290,3 @@ class Run:
             status = "interrupted"
         self._attempt(self._end, status)
         self._attempt(self._settle)
-
-    def _watch_for_termination(self) -> None:
-        """Record the end when SIGTERM comes, then let ansible-core handle it; it runs no atexit functions then."""
-        try:
-            self._previous_handler = signal.signal(signal.SIGTERM, self._on_sigterm)
-        except ValueError:  # not in the main thread: an embedding program keeps its own
-            self._previous_handler = None
-
-    def _on_sigterm(self, signum: int, frame: Any) -> None:
-        if os.getpid() == self._pid:
-            self._attempt(self._end, "interrupted")
-        previous = self._previous_handler
-        if callable(previous):
-            previous(signum, frame)
-        else:
-            signal.signal(signum, signal.SIG_DFL if previous is None else previous)
-            os.kill(os.getpid(), signum)

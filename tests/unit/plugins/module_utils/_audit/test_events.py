@@ -11,12 +11,8 @@ import json
 import pytest
 
 from ansible_collections.scripts.toolkit.plugins.module_utils._audit.canonical import encode
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.events import (
-    END_HOSTS,
-    Events,
-    end_details,
-    run_status,
-)
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.ending import END_HOSTS, end_details, run_status
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.events import Events
 from ansible_collections.scripts.toolkit.plugins.module_utils._audit.metrics import Tally
 from ansible_collections.scripts.toolkit.plugins.module_utils._audit.recorder import MAX_LINE
 from ansible_collections.scripts.toolkit.plugins.module_utils._audit.redact import Redactor
@@ -28,7 +24,8 @@ class Task:
     delegate_to = None
     loop = None
 
-    def __init__(self, action="ansible.builtin.command", no_log=False, uuid="t1", parent=None):
+    def __init__(self, action="ansible.builtin.command", no_log=False, uuid="t1", parent=None, args=None):
+        self.args = args or {}
         self.action = self.resolved_action = action
         self.no_log = no_log
         self._uuid = uuid
@@ -69,7 +66,8 @@ class OldResult:
 
 
 def details(data, status="ok", task=None, detail="summary", **kwargs):
-    made = Events(Redactor(), detail).task_result(Result(data, task), status, **kwargs)
+    event_type, made = Events(Redactor(), detail).task_result(Result(data, task), status, **kwargs)[0]
+    assert event_type == "TASK_RESULT"
     return json.loads(encode(made))
 
 
@@ -116,7 +114,7 @@ def test_rescued_is_what_stands_in_the_main_part_of_a_block_with_rescue():
         ({"msg": CANARY}, Task(no_log="{{ hide }}")),
     ],
 )
-@pytest.mark.parametrize("detail", ["summary", "full"])
+@pytest.mark.parametrize("detail", ["digest", "summary", "full"])
 @pytest.mark.parametrize("item", [False, True])
 def test_no_log_results_have_no_content(data, task, detail, item):
     made = details(data, "failed", task, detail, item=item)
@@ -160,7 +158,7 @@ def test_the_result_of_a_whole_loop_is_not_even_looked_at():
 
     task = Task()
     task.loop = ["a"]
-    made = Events(Redactor(), "full").task_result(Costly({}, task), "ok")
+    made = Events(Redactor(), "full").task_result(Costly({}, task), "ok")[0][1]
     assert made["status"] == "changed"
     assert "result" not in made
 
@@ -222,8 +220,22 @@ def test_items(data, expected):
 
 
 def test_a_changed_file():
-    made = details({"changed": True, "dest": "/etc/motd", "checksum": "ab"})
-    assert (made["path"], made["checksum"]) == ("/etc/motd", "ab")
+    data = {"changed": True, "dest": "/etc/motd", "checksum": "a1" * 20, "mode": "0644", "owner": "root"}
+    events = Events(Redactor()).task_result(Result(data, Task("ansible.builtin.copy")), "ok")
+    assert [event_type for event_type, _details in events] == ["TASK_RESULT", "FILE_MODIFICATION"]
+    assert events[0][1]["path"] == "/etc/motd"
+    assert events[1][1] == {
+        "path": "/etc/motd",
+        "operation": "MODIFY",
+        "owner": "root",
+        "mode": "0644",
+        "sha1_after": "a1" * 20,
+        "host": "web01",
+        "task": "A task",
+        "task_id": "t1",
+        "module": "ansible.builtin.copy",
+        "play": 0,
+    }
 
 
 def test_full_keeps_the_rest():
@@ -234,9 +246,9 @@ def test_full_keeps_the_rest():
 def test_durations_and_tally():
     events = Events(Redactor())
     events.task_started(Host, Task())
-    first = events.task_result(Result({"item": "a"}), "ok", item=True)
-    last = events.task_result(Result({}), "ok")
-    again = events.task_result(Result({}), "ok")
+    first = events.task_result(Result({"item": "a"}), "ok", item=True)[0][1]
+    last = events.task_result(Result({}), "ok")[0][1]
+    again = events.task_result(Result({}), "ok")[0][1]
     assert "duration_ms" not in first
     assert last["duration_ms"] >= 0
     assert "duration_ms" not in again

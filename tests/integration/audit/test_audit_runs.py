@@ -9,90 +9,20 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import pytest
+from audit_lab import wait_for
 
 CANARY = "c4n4ry9f8e"
-INVENTORY = "".join(
-    f"{name} ansible_connection=local ansible_python_interpreter={sys.executable} ansible_remote_tmp={{tmp}}\n"
-    for name in ("h1", "h2")
-)
 
 
-class Controller:
-    """A directory with ansible.cfg, inventory and playbooks, and the trail of the runs made in it."""
-
-    def __init__(self, directory, collections):
-        self.directory = directory
-        self.log = directory / "log"
-        self.metrics = directory / "metrics" / "scripts_toolkit.prom"
-        self.inventory = directory / "inventory.ini"
-        self.inventory.write_text(INVENTORY.format(tmp=directory / "tmp"), encoding="utf-8")
-        self.environment = {
-            name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "SCRIPTS_TOOLKIT_"))
-        }
-        self.environment.update(ANSIBLE_COLLECTIONS_PATH=str(collections), ANSIBLE_NOCOLOR="1")
-        self.configure()
-
-    def configure(self, defaults="", **options):
-        options = {"log_directory": self.log, "metrics_path": self.metrics, **options}
-        lines = [
-            "[connection]",
-            "pipelining = true",
-            "[defaults]",
-            "callbacks_enabled = scripts.toolkit.audit",
-            f"inventory = {self.inventory}",
-            defaults,
-        ]
-        lines += ["[callback_scripts_toolkit_audit]", *(f"{name} = {value}" for name, value in options.items())]
-        (self.directory / "ansible.cfg").write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-    def playbook(self, text, name="site.yml"):
-        (self.directory / name).write_text(text, encoding="utf-8")
-        return name
-
-    def start(self, *arguments, program="ansible-playbook", **environment):
-        return subprocess.Popen(
-            [str(Path(sys.executable).parent / program), *arguments],
-            cwd=self.directory,
-            env={**self.environment, **environment},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-
-    def run(self, *arguments, rc=0, **kwargs):
-        process = self.start(*arguments, **kwargs)
-        out, err = process.communicate(timeout=120)
-        assert process.returncode == rc, out + err
-        return out, err
-
-    def records(self):
-        """Return the records of the log, each line held to the canonical form."""
-        found = []
-        for line in (self.log / "audit.jsonl").read_bytes().splitlines():
-            record = json.loads(line)
-            again = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
-            assert again == line
-            found.append(record)
-        return found
-
-    def results(self):
-        return [entry["details"] for entry in self.records() if entry["event_type"] == "TASK_RESULT"]
-
-    def journals(self):
-        return sorted((self.log / "journal").glob("*.jsonl"))
-
-
-@pytest.fixture
-def controller(tmp_path, collection_root):
-    return Controller(tmp_path, collection_root.parents[2])
+def runs_counted(controller, status):
+    """Return how many runs the metrics count with this status."""
+    lines = controller.metrics.read_text(encoding="utf-8").splitlines()
+    counted = [
+        line for line in lines if line.startswith("scripts_toolkit_runs_total{") and f'status="{status}"' in line
+    ]
+    return sum(float(line.rpartition(" ")[2]) for line in counted)
 
 
 EVERYTHING = """
@@ -201,7 +131,7 @@ def test_every_result_is_recorded_and_no_secret(controller, strategy):
     assert f"it is {records[0]['run_id']}" in out
 
     assert f"Audit trail: {controller.log}/audit.jsonl, run {records[0]['run_id']}; metrics: " in err
-    assert 'scripts_toolkit_runs_total{status="failed"} 1' in controller.metrics.read_text(encoding="ascii")
+    assert runs_counted(controller, "failed") == 1
     assert controller.journals() == []
     written = [*controller.log.rglob("*"), controller.metrics]
     for path in written:
@@ -265,10 +195,7 @@ SLOW = """
 def stopped(controller, number):
     """Send a signal while the slow task runs and return how the run ended, and what it said."""
     process = controller.start(controller.playbook(SLOW.replace("DIR", str(controller.directory))))
-    end = time.monotonic() + 60
-    while not (controller.directory / "started").exists():
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    wait_for((controller.directory / "started").exists)
     os.kill(process.pid, number)
     try:
         process.wait(timeout=60)
@@ -287,7 +214,7 @@ def test_kill_loses_nothing_and_the_next_run_closes_the_record(controller):
     assert events[:4] == ["EXECUTION_START", "PLAY_START", "TASK_RESULT", "INTERRUPTED"]
     assert events[4:] == ["EXECUTION_START", "PLAY_START", "EXECUTION_END"]
     assert controller.journals() == []
-    assert 'scripts_toolkit_runs_total{status="interrupted"} 1' in controller.metrics.read_text(encoding="ascii")
+    assert runs_counted(controller, "interrupted") == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

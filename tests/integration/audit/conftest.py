@@ -1,0 +1,19 @@
+# Copyright (c) 2026, scripts.toolkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Fixtures for tests of the audit trail in real runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from audit_lab import Controller
+
+COLLECTIONS = Path(__file__).resolve().parents[6]
+
+
+@pytest.fixture
+def controller(tmp_path):
+    return Controller(tmp_path, COLLECTIONS)
