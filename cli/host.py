@@ -69,6 +69,8 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     )
     action = add("heal", _heal, "reconnect hosts that were cut off, and wait until they answer")
     action.add_argument("names", nargs="+", metavar="NAME")
+    action = add("restart", _restart, "pull the plug of hosts, boot them again, and wait until they answer")
+    action.add_argument("names", nargs="+", metavar="NAME")
     action = add("inventory", _inventory, "print an Ansible inventory with the groups debian12 and debian13")
     action.add_argument("names", nargs="*", metavar="NAME", help="default: all that run")
     form = action.add_mutually_exclusive_group()
@@ -131,6 +133,11 @@ def _cut(options: argparse.Namespace) -> int:
 
 def _heal(options: argparse.Namespace) -> int:
     Hosts().heal(options.names)
+    return 0
+
+
+def _restart(options: argparse.Namespace) -> int:
+    Hosts().restart(options.names)
     return 0
 
 

@@ -7,8 +7,8 @@
     python3 tools/check.py [lint] [sanity] [unit] [integration]      (all of them without an argument)
 
 Everything is run to its end, so that one call shows all that is wrong. What is counted: for lint the tools, for sanity
-and unit the tests, for integration the scenarios; each on the newest and on the oldest supported ansible-core. The
-molecule scenarios come last and alone, the rest shares the processors.
+and unit the tests, for integration the scenarios and tests; each on the newest and on the oldest supported
+ansible-core. Steps that share no files run side by side: a play waits for its hosts most of the time.
 """
 
 from __future__ import annotations
@@ -152,18 +152,22 @@ def unit() -> list[Count]:
     return [call(f"unit, {name}", [ROOT / "tools" / "pytest.sh", name], pytest_count) for name in available()]
 
 
-def integration() -> list[Count]:
-    """The molecule scenarios, and the tests that boot hosts of their own (on the oldest core, only the profile)."""
-    molecule, pytest = ROOT / "tools" / "molecule.sh", ROOT / "tools" / "pytest.sh"
+def molecule() -> list[Count]:
+    """The molecule scenarios."""
+    script = ROOT / "tools" / "molecule.sh"
+    return [call(f"molecule, {name}", [script, name], scenario_count, live=True) for name in available()]
+
+
+def hosts() -> list[Count]:
+    """The tests that boot hosts of their own (on the oldest core, only the profile)."""
     counts = []
     for name in available():
-        counts.append(call(f"molecule, {name}", [molecule, name], scenario_count, live=True))
         tests = "tests/integration" if name == "main" else "tests/integration/provision/test_profile.py"
         suites = "bookworm trixie" if name == "main" else "bookworm"
         environment = {**os.environ, "TOOLKIT_SUITES": suites}
         # Tests on real hosts take longer than a unit test that hangs.
-        command = [pytest, name, "-o", "faulthandler_timeout=900", tests]
-        counts.append(call(f"integration, {name}", command, pytest_count, live=True, env=environment))
+        command = [ROOT / "tools" / "pytest.sh", name, "-o", "faulthandler_timeout=900", "--durations=15", tests]
+        counts.append(call(f"integration, {name}", command, pytest_count, env=environment))
     return counts
 
 
@@ -172,16 +176,23 @@ def available() -> list[str]:
     return [name for name in FAMILIES if environments.FAMILIES[name][0].is_dir()]
 
 
-STEPS = {"lint": lint, "sanity": sanity, "unit": unit, "integration": integration}
+Step = tuple[str, Callable[[], list[Count]]]
+STAGES: tuple[tuple[tuple[Step, ...], ...], ...] = (
+    # ansible-test leaves files in the tree while it runs, so not beside what reads the tree.
+    ((("lint", lint), ("sanity", sanity)), (("unit", unit),)),
+    ((("integration", molecule),), (("integration", hosts),)),
+)
+"""Stages, one after the other; their lanes run side by side, the steps of a lane one after the other."""
+STEPS = list(dict.fromkeys(name for lanes in STAGES for lane in lanes for name, _work in lane))
 
 
-def in_turn(names: list[str]) -> list[Count]:
+def in_turn(lane: list[Step]) -> list[Count]:
     """Run steps one after the other."""
-    return [count for name in names for count in STEPS[name]()]
+    return [count for _name, work in lane for count in work()]
 
 
 def main(arguments: list[str]) -> int:
-    names = arguments or list(STEPS)
+    names = list(arguments or STEPS)
     unknown = [name for name in names if name not in STEPS]
     if unknown:
         raise SystemExit(f"{', '.join(unknown)}: no such step. There are {', '.join(STEPS)}.")
@@ -194,13 +205,10 @@ def main(arguments: list[str]) -> int:
         return 1
     stage.stage()
     counts: list[Count] = []
-    # ansible-test leaves files in the tree while it runs, so not beside what reads the tree.
-    lanes = [[name for name in lane if name in names] for lane in (("lint", "sanity"), ("unit",))]
-    with ThreadPoolExecutor() as pool:
-        for lane in pool.map(in_turn, filter(None, lanes)):
-            counts += lane
-    if "integration" in names:
-        counts += integration()
+    for lanes in STAGES:
+        with ThreadPoolExecutor() as pool:
+            for found in pool.map(in_turn, [[step for step in lane if step[0] in names] for lane in lanes]):
+                counts += found
     passed, failed = sum(count.passed for count in counts), sum(count.failed for count in counts)
     print(f"\n{passed} passed, {failed} failed")
     return 1 if failed or not passed else 0

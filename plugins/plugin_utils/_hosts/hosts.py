@@ -293,6 +293,22 @@ class Hosts:
                     raise UnavailableError(f"The host {name} ({address}) is connected again but does not answer.")
                 time.sleep(0.1)
 
+    def restart(self, names: Iterable[str]) -> None:
+        """Pull the plug of running hosts and boot them again from their disks; return when they answer by ssh.
+
+        :raises NotFoundError: there is none of that name.
+        :raises UnavailableError: it does not run, or does not come back.
+        """
+        for name in names:
+            self.record(name)
+            with State.locked(self.layout) as state:
+                record = state.hosts[name]
+                machine = Machine(self.layout, self._commands, name, record["number"])
+                machine.halt()
+                record.update(process=machine.start(record["image"]), cut=None)
+            self._network.attach(machine.port)
+            machine.await_ssh(record["address"], record["process"])
+
     # Down
 
     def down(self, names: Iterable[str] | None = None) -> list[str]:

@@ -251,6 +251,14 @@ class Machine:
 
         :raises UnavailableError: something can't be removed.
         """
+        self.halt()
+        remove_tree(self.place, self._commands)
+
+    def halt(self) -> None:
+        """End the host at once, as if its plug were pulled; its directory stays.
+
+        :raises UnavailableError: some of its processes don't end.
+        """
         deadline = time.monotonic() + 10
         end(self.process())
         while inside := self._inside():
@@ -270,7 +278,6 @@ class Machine:
             directory = f"{_RUN}/{kind}/{self._layout.machine_name(self._name)}"
             if os.path.isdir(directory):
                 os.rmdir(directory)
-        remove_tree(self.place, self._commands)
 
     @staticmethod
     def _remove_group(directory: str, deadline: float) -> None:

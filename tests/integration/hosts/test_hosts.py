@@ -177,6 +177,15 @@ def test_cut_and_heal(pair, how):
     assert json.loads(toolkit("host", "list", "--json").stdout)["two"]["state"] == "running"
 
 
+def test_restart_keeps_the_disk_and_nothing_else(pair):
+    assert inside("two", "touch /root/kept /run/gone").returncode == 0
+    assert toolkit("host", "cut", "two").returncode == 0
+    done = toolkit("host", "restart", "two")
+    assert done.returncode == 0, done.stderr
+    assert inside("two", "ls /root/kept /run/gone 2>/dev/null").stdout.split() == ["/root/kept"]
+    assert json.loads(toolkit("host", "list", "--json").stdout)["two"]["state"] == "running"
+
+
 def test_the_second_host_downloads_nothing(pair):
     install = "apt-get update -q && apt-get install -q -y --no-install-recommends netcat-openbsd libmnl-dev"
     for name in pair:

@@ -7,9 +7,11 @@
 from __future__ import annotations
 
 import os
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from ansible_collections.scripts.toolkit.plugins.plugin_utils._tls.ca import Authority
 from ansible_collections.scripts.toolkit.tests.integration.provision.lab import CANARY, DOMAIN, boot
 
 SITE = {"name": DOMAIN, "domains": [DOMAIN]}
@@ -101,6 +103,16 @@ def test_a_wrong_passphrase_of_the_own_ca(lab):
     own["web_server_ca"]["passphrase"] = f"{CANARY}-wrong"
     site = {**SITE, "domains": [DOMAIN, "alias.example.test"]}
     fails(lab, "passphrase", web_server_sites=[site], **own)
+
+
+def test_a_ca_that_has_expired(lab):
+    directory = str(lab.directory / "expired-ca")
+    past = datetime.now(timezone.utc).replace(microsecond=0) - timedelta(days=400)
+    options = {"name": "Expired CA", "directory": directory, "passphrase": None, "lifetime": 365, "renew": False}
+    Authority(options, past).issue([], "nobody")
+    own = {"web_server_tls_provider": "own_ca", "web_server_ca": {"directory": directory}}
+    fails(lab, "expired on", directory, "ca.renew", **own)
+    assert lab.run(variables={**own, "web_server_ca": {"directory": directory, "renew": True}}).rc == 0
 
 
 def test_an_unreachable_host(lab):
