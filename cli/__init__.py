@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 
@@ -71,6 +72,10 @@ def main(argv: list[str] | None = None) -> int:
         return options.run(options)
     except ToolkitError as error:
         return complain(error, getattr(options, "json", False))
+    except BrokenPipeError:
+        # Whoever read our output, such as head, has enough. What is left in the buffer goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except OSError as error:
         return complain(error_from_os(error), getattr(options, "json", False))
     except KeyboardInterrupt:
