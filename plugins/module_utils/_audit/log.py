@@ -281,6 +281,8 @@ class Log:
         try:
             if self.uncommitted or self._replacing:
                 self.commit()
+            elif self._due():
+                self.rotate()
             self.seal()
         except BaseException:
             self.abandon()

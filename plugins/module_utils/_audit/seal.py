@@ -131,10 +131,13 @@ class Seal:
 
     def finish(self) -> bool:
         """Write tiles and checkpoint for the committed entries; return whether there is a new one."""
-        if self._tree is None or not self._state.entries or self._signed == self._state.entries:
+        if self._tree is None or not self._state.entries:
             return False
         self.take()
         try:
+            if self._tree is not None and self._signed == self._state.entries:
+                self._tree.clean()  # a crash may have come just before that
+                return False
             if self._tree is None:
                 return False
             self._tree.flush()
