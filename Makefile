@@ -38,8 +38,8 @@ lint sanity unit:
 integration: ## Of these, the tests on disposable hosts, or only SCENARIO
 	@$(if $(SCENARIO),tools/molecule.sh main $(SCENARIO),$(PYTHON) tools/check.py $@)
 
-bench: .ready ## Our profile against others (docs/benchmarks.md)
-	@$(SUDO) .venv/bin/python tests/benchmarks/provision/run.py $(ARGS)
+bench: .ready ## What it costs, against others (docs/benchmarks.md); ARGS=audit or ARGS=provision for one of both
+	@$(SUDO) .venv/bin/python tests/benchmarks/run.py $(ARGS)
 
 docs: .ready ## The reference of all modules, as reStructuredText in .build/docs
 	@$(PYTHON) tools/environments.py lint

@@ -1,0 +1,200 @@
+# Copyright (c) 2026, scripts.toolkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the audit trail costs, against others who record runs: ``make bench ARGS=audit``, figures in docs/benchmarks.md.
+
+The parts: callback (processor time per result), large (50 hosts by 100 tasks), whole (whole runs), memory, append,
+verify, index. The first three compare; who can't be had is left out and named.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from ansible_collections.scripts.toolkit.tests.benchmarks import measured
+from ansible_collections.scripts.toolkit.tests.benchmarks.audit import others, tables, whole
+
+ROOT = Path(__file__).resolve().parents[3]
+# The staged collection, which is what Ansible sees and what the programs run from.
+HERE = others.HERE
+COLLECTIONS = str(HERE.parents[5])
+BUILD = ROOT / ".build" / "bench"
+FAST = ("none", "ours", "log_plays", "jsonl", "otel_live", "otel_dead")
+SLOW = ("none", "ours", "ara_http", "ara_offline")
+IN_THE_RUN = ("ours", "bare", "default", "log_plays", "jsonl", "otel_live")
+REPLAYED = ("ours", "bare", "default", "log_plays", "jsonl", "otel_live", "otel_dead")
+
+
+def tell(text: str) -> None:
+    """Show progress on standard error."""
+    print(text, file=sys.stderr, flush=True)
+
+
+class Bench:
+    """The parts of the benchmark.
+
+    :param programs: directory of the programs of the environment with the peers.
+    :param absent: the recorders that can't take part.
+    :param rounds: how often each is measured.
+    """
+
+    def __init__(self, programs: Path, absent: dict[str, str], rounds: int, work: Path) -> None:
+        self._programs, self.absent, self._rounds, self._work = programs, absent, rounds, work
+        self._stack = contextlib.ExitStack()
+        self._ports: dict[str, int] = {"dead": others.free_port()}
+        self._servers: dict[str, subprocess.Popen] = {}
+
+    def begin(self, parts: list[str]) -> None:
+        """Start the receivers that the parts need."""
+        shutil.rmtree(self._work, ignore_errors=True)
+        self._work.mkdir(parents=True)
+        if {"callback", "whole"} & set(parts) and not self.absent:
+            for kind, recorder in (("otel", "otel_live"), ("ara", "ara_http")):
+                served = others.serve(kind, self._programs, self._work / f"{kind}-server")
+                self._ports[kind], self._servers[recorder] = self._stack.enter_context(served)
+
+    def end(self) -> None:
+        """Stop them."""
+        self._stack.close()
+        shutil.rmtree(self._work, ignore_errors=True)
+
+    def _there(self, names: tuple[str, ...]) -> list[str]:
+        return [name for name in names if name not in self.absent]
+
+    def _program(self, name: str, *arguments: str, programs: Path | None = None) -> dict:
+        """Run a program beside this one and return the JSON that it prints."""
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "SCRIPTS_TOOLKIT"))}
+        done = subprocess.run(
+            [str((programs or self._programs) / "python"), str(HERE / name), *arguments],
+            stdout=subprocess.PIPE, env=kept, cwd=self._work, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            raise SystemExit(f"{name} {' '.join(arguments)}: exit status {done.returncode}")
+        return json.loads(done.stdout)
+
+    def _replay(self, names: list[str], *arguments: str) -> dict:
+        environments = {}
+        for name in names:
+            own = others.environment_of(name, self._programs, self._work / f"replay-{name}", self._ports)
+            own["BENCH_ARA_PLUGINS"] = own.pop("ANSIBLE_CALLBACK_PLUGINS", "")
+            environments[name] = {key: value for key, value in own.items() if not key.startswith("ANSIBLE_CALLBACKS")}
+        fixed = ("--collections", COLLECTIONS, "--environments", json.dumps(environments))
+        return self._program("replay.py", "--only", ",".join(names), *fixed, *arguments)
+
+    def callback(self) -> dict:
+        """Processor time per result: in a run of 1,000 results, and replayed."""
+        size = ("--hosts", "10", "--tasks", "100")
+        in_the_run = [self._replay(self._there(IN_THE_RUN), "--in-the-run", *size) for _ in range(self._rounds)]
+        found = {
+            "in_the_run": {name: [one[name] for one in in_the_run] for name in in_the_run[0]},
+            "replayed": self._replay(self._there(REPLAYED), "--rounds", str(self._rounds), *size),
+        }
+        if not self.absent:
+            small = ("--rounds", str(self._rounds), "--hosts", "10", "--tasks", "10")
+            found["replayed_ara"] = self._replay(["ours", "ara_offline", "ara_http"], *small)
+        return found
+
+    def large(self) -> dict:
+        """The same for 50 hosts by 100 tasks, ours and a bare appender."""
+        names = ["ours", "bare", "default"]
+        return {"in_the_run": self._replay(names, "--in-the-run", "--hosts", "50", "--tasks", "100")}
+
+    def whole(self) -> dict:
+        """Whole runs in turn: 1,000 results, and with ARA 200."""
+        place, servers = self._work / "whole", self._servers
+        runs = whole.Whole(self._programs, place / "1000", (10, 100), self._ports, servers)
+        tell("1,000 results:")
+        found = {"1000": runs.rounds(self._there(FAST), self._rounds, tell)}
+        if not self.absent:
+            tell("200 results:")
+            runs = whole.Whole(self._programs, place / "200", (10, 20), self._ports, servers)
+            found["200"] = runs.rounds(SLOW, self._rounds, tell)
+        return found
+
+    def memory(self) -> dict:
+        """Resident memory by number of results."""
+        return self._program("memory.py", "--collections", COLLECTIONS, "--directory", str(self._work))
+
+    def append(self) -> dict:
+        """Events per second that the store takes."""
+        return self._program("append.py", programs=Path(sys.executable).parent)
+
+    def verify(self) -> dict:
+        """Entries per second that are verified."""
+        return self._program("verify.py", programs=Path(sys.executable).parent)
+
+    def index(self) -> dict:
+        """Index rate and search times."""
+        return self._program("index.py", programs=Path(sys.executable).parent)
+
+
+PARTS = ("callback", "large", "whole", "memory", "append", "verify", "index")
+
+
+def measure(bench: Bench, parts: list[str]) -> dict:
+    """Measure the parts and return all figures; a part that fails is told, and the others are measured all the same."""
+    found: dict = {"failed": {}, "seconds": {}}
+    for part in parts:
+        began = time.monotonic()
+        tell(f"{part} ...")
+        work: Callable[[], dict] = getattr(bench, part)
+        try:
+            found[part] = work()
+        except (SystemExit, OSError, ValueError) as error:
+            found["failed"][part] = str(error)
+            tell(f"{part}: {error}")
+        found["seconds"][part] = round(time.monotonic() - began)
+    return found
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5, help="how often each is measured (default: %(default)s)")
+    parser.add_argument("--parts", default=",".join(PARTS), help="of %(default)s")
+    parser.add_argument(
+        "--venv",
+        type=Path,
+        default=os.environ.get("BENCH_AUDIT_VENV"),
+        help="a virtual environment with requirements.txt (default: BENCH_AUDIT_VENV, else it is made)",
+    )
+    arguments = sys.argv[1:] if arguments is None else arguments
+    options = parser.parse_args(arguments)
+    parts = options.parts.split(",")
+    if set(parts) - set(PARTS) or options.rounds < 1:
+        parser.error(f"--parts are of {', '.join(PARTS)}; --rounds is 1 or more")
+    programs, absent = others.find_environment(options.venv, BUILD / "audit-venv", tell)
+    bench = Bench(programs, absent, options.rounds, BUILD / "audit-work")
+    try:
+        bench.begin(parts)
+        result = measure(bench, parts)
+    finally:
+        bench.end()
+    result |= {
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
+        "machine": measured.machine(),
+        "load": os.getloadavg()[0],
+        "versions": others.versions(programs),
+        "left_out": absent,
+        "command": f"make bench ARGS={shlex.quote(' '.join(['audit', *arguments]))}",
+    }
+    path = BUILD / "audit.json"
+    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    print(tables.report(result))
+    tell(f"All figures: {path}")
+    return 1 if result["failed"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

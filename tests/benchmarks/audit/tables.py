@@ -1,0 +1,106 @@
+# Copyright (c) 2026, scripts.toolkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The figures of the audit benchmark as Markdown for docs/benchmarks.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ansible_collections.scripts.toolkit.tests.benchmarks import figures
+from ansible_collections.scripts.toolkit.tests.benchmarks.audit.others import LABELS
+
+__all__ = ["flat", "report"]
+
+
+def _microseconds(runs: list[dict], field: str = "per_result") -> list[float]:
+    return [run[field] for run in runs]
+
+
+def _range(values: list[float]) -> str:
+    found = figures.summarize(values)
+    return f"{found['median']:,.0f} ({found['min']:,.0f} to {found['max']:,.0f})"
+
+
+def callback(found: dict, title: str) -> str:
+    """Return the table of processor time per result; ``found``: ``{recorder: [{per_result, start, end}]}``."""
+    ours = _microseconds(found["ours"])
+    rows = []
+    for name, runs in sorted(found.items(), key=lambda pair: figures.summarize(_microseconds(pair[1]))["median"]):
+        once = figures.summarize([(run["start"] + run["end"]) / 1000 for run in runs])["median"]
+        ratio = figures.paired_ratio(_microseconds(runs), ours)
+        rows.append([LABELS[name], _range(_microseconds(runs)), f"{ratio:.2f}", f"{once:.1f}"])
+    return figures.table([title, "processor, µs a result", "/ ours", "once a run, ms"], rows)
+
+
+def whole(found: dict[str, list[dict]]) -> str:
+    """Return the table of whole runs."""
+    results = found["none"][0]["results"]
+
+    def processor(runs: list[dict]) -> list[float]:
+        return [run["processor"] + run["server"] for run in runs]
+
+    bare = processor(found["none"])
+    rows = []
+    for name, runs in found.items():
+        used = processor(runs)
+        more = figures.summarize([(one - none) / results * 1e6 for one, none in zip(used, bare)])["median"]
+        rows.append([
+            LABELS[name],
+            figures.summarize([run["wall"] for run in runs]),
+            figures.summarize(used),
+            f"{figures.paired_ratio(used, bare):.2f}",
+            f"{figures.paired_ratio([run['wall'] for run in runs], [run['wall'] for run in found['none']]):.2f}",
+            f"{more:,.0f}" if name != "none" else "",
+        ])  # fmt: skip
+    head = [f"run of {results:,} results", "wall time, s", "processor, s", "processor / without", "wall / without"]
+    return figures.table([*head, "µs a result"], rows)
+
+
+def memory(found: dict) -> str:
+    """Return the table of memory."""
+    rows = [[name if not name.isdigit() else f"{int(name):,} results", size] for name, size in found.items()]
+    return figures.table(["recorded", "resident, MiB"], rows)
+
+
+def flat(found: object, name: str = "") -> Iterator[tuple[str, object]]:
+    """Yield ``(a.b.c, value)`` of nested figures."""
+    pairs = found.items() if isinstance(found, dict) else enumerate(found) if isinstance(found, list) else ()
+    for key, value in pairs:
+        yield from flat(value, f"{name}.{key}" if name else str(key))
+    if not isinstance(found, (dict, list)):
+        yield name, f"{found:,.2f}" if isinstance(found, float) else f"{found:,}" if type(found) is int else found
+
+
+def report(result: dict) -> str:
+    """Return everything that was measured."""
+    lines = []
+    if "callback" in result:
+        for key, title in (
+            ("in_the_run", "in a run of 1,000 results"),
+            ("replayed", "the same, replayed"),
+            ("replayed_ara", "100 results, replayed"),
+        ):
+            if key in result["callback"]:
+                lines.append(callback(result["callback"][key], title))
+    if "large" in result:
+        runs = {name: [one] for name, one in result["large"]["in_the_run"].items()}
+        lines.append(callback(runs, "in a run of 50 hosts by 100 tasks"))
+    lines += [whole(found) for found in result.get("whole", {}).values()]
+    if "memory" in result:
+        lines.append(memory(result["memory"]["resident_mib"]))
+    for part in ("append", "verify", "index"):
+        if part in result:
+            lines.append(figures.table([part, ""], list(flat(result[part]))))
+    machine = result["machine"]
+    lines.append(
+        f"{result['date']}. {machine['cores']} cores of {machine['processor']}, {machine['memory_gib']} GiB, Linux "
+        f"{machine['kernel']}; load at the end {result['load']:.1f}. Seconds: "
+        + ", ".join(f"{part} {seconds}" for part, seconds in result["seconds"].items())
+    )
+    lines.append(", ".join(f"{name} {version}" for name, version in result["versions"].items()))
+    lines += [f"Left out: {name}: {reason}." for name, reason in result["left_out"].items()]
+    lines += [f"FAILED: {name}: {reason}" for name, reason in result["failed"].items()]
+    lines.append(f"Command: {result['command']}")
+    return "\n\n".join(lines)

@@ -1,0 +1,100 @@
+# Copyright (c) 2026, scripts.toolkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The benchmark of the audit trail: its playbooks, its receiver, how recorders are switched on, and its tables."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.scripts.toolkit.tests.benchmarks.audit import others, tables, whole
+
+PORTS = {"otel": 4318, "ara": 8000, "dead": 9}
+
+
+def test_the_playbook_gives_so_many_results(tmp_path: Path) -> None:
+    _option, inventory, play = whole.playbook(tmp_path, 7, 9)
+    (loaded,) = json.loads(Path(play).read_text(encoding="utf-8"))
+    assert len(Path(inventory).read_text(encoding="utf-8").splitlines()) * len(loaded["tasks"]) == 63
+
+
+@pytest.mark.parametrize("name", others.LABELS)
+def test_every_recorder_is_switched_on_by_the_environment_alone(name: str, tmp_path: Path) -> None:
+    found = others.environment_of(name, tmp_path / "bin", tmp_path, PORTS)
+    switches = {"ANSIBLE_CALLBACKS_ENABLED", "ANSIBLE_STDOUT_CALLBACK"} & set(found)
+    assert len(switches) == (0 if name in ("none", "default", "bare") else 1)
+    assert all(isinstance(value, str) for value in found.values())
+
+
+def test_the_dead_receiver_is_another_one_than_the_living(tmp_path: Path) -> None:
+    live, dead = (others.environment_of(name, tmp_path, tmp_path, PORTS) for name in ("otel_live", "otel_dead"))
+    assert live["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://127.0.0.1:4318"
+    assert dead["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://127.0.0.1:9"
+
+
+def test_the_receiver_takes_every_export_and_its_time_can_be_told(tmp_path: Path) -> None:
+    with others.serve("otel", Path(sys.executable).parent, tmp_path) as (port, process):
+        before = others.server_seconds(process)
+        for body in (b"", b"x" * 100_000):
+            request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/traces", data=body, method="POST")
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                assert (answer.status, answer.read()) == (200, b"")
+        assert others.server_seconds(process) >= before
+    with pytest.raises(urllib.error.URLError):
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5)
+
+
+def test_an_environment_without_the_peers_leaves_them_out_and_says_so(tmp_path: Path) -> None:
+    programs, absent = others.find_environment(tmp_path, tmp_path / "default", print)
+    assert programs == Path(sys.executable).parent
+    assert set(absent) == set(others.LABELS) - {"none", "default", "ours", "bare"}
+    assert str(tmp_path) in absent["ara_offline"]
+
+
+def test_costs_are_sorted_and_compared_with_ours() -> None:
+    def run(per_result: float) -> dict:
+        return {"per_result": per_result, "start": 1500.0, "end": 500.0}
+
+    found = {"ara_http": [run(900.0), run(1000.0)], "ours": [run(100.0), run(100.0)], "bare": [run(50.0), run(70.0)]}
+    lines = tables.callback(found, "a run").splitlines()
+    assert [line.split("|")[1].strip() for line in lines[2:]] == [
+        others.LABELS[n] for n in ("bare", "ours", "ara_http")
+    ]
+    assert [line.split("|")[3].strip() for line in lines[2:]] == ["0.60", "1.00", "9.50"]
+    assert lines[2].split("|")[4].strip() == "2.0"
+
+
+def test_whole_runs_are_compared_pair_by_pair_with_the_server_in_it() -> None:
+    def run(processor: float, server: float = 0.0) -> dict:
+        return {"wall": processor / 2, "processor": processor, "server": server, "results": 1000}
+
+    found = {"none": [run(20.0), run(10.0)], "ara_http": [run(30.0, 10.0), run(15.0, 5.0)]}
+    cells = [cell.strip() for cell in tables.whole(found).splitlines()[3].split("|")]
+    assert cells[4] == "2.00"
+    assert cells[6] == "15,000"
+
+
+def test_nested_figures_become_lines() -> None:
+    found = {"append": {"events_per_second": 12345, "processes": [1, 20]}, "durable": True, "ratio": 1.5}
+    assert list(tables.flat(found)) == [
+        ("append.events_per_second", "12,345"),
+        ("append.processes.0", "1"),
+        ("append.processes.1", "20"),
+        ("durable", True),
+        ("ratio", "1.50"),
+    ]
+
+
+def test_benchmarks_are_chosen_by_name(collection_root: Path) -> None:
+    program = [sys.executable, str(collection_root / "tests" / "benchmarks" / "run.py"), "--rounds", "3"]
+    done = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "audit or provision" in done.stderr
