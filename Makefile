@@ -11,8 +11,8 @@ DOMAIN ?=
 # More arguments for toolkit provision, or the scenarios to run: make integration SCENARIO="services packages"
 ARGS ?=
 SCENARIO ?=
-# Disposable hosts need root.
-SUDO := $(if $(filter-out 0,$(shell id -u)),$(shell command -v sudo))
+# Disposable hosts need root, who should leave no files in the checkout.
+SUDO := $(if $(filter-out 0,$(shell id -u)),$(and $(shell command -v sudo),sudo env PYTHONDONTWRITEBYTECODE=1))
 
 help: ## What there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

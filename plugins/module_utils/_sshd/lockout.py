@@ -68,6 +68,11 @@ def reasons_against(name: str, home: str, now: Effective, after: Effective, shad
     return reasons
 
 
+def _addresses(config: Effective) -> set[str]:
+    """Return where the server listens, without ports: ``0.0.0.0`` and ``[::]`` for everywhere."""
+    return {value.rpartition(":")[0] for value in config.actual.get("listenaddress", ())}
+
+
 def refuse_lockout(now: Effective, after: Effective) -> None:
     """Refuse settings that would keep out somebody who is logged in over ssh.
 
@@ -79,6 +84,12 @@ def refuse_lockout(now: Effective, after: Effective) -> None:
         raise UnsafeError(
             f"settings.Port closes every port that the ssh server has now ({', '.join(map(str, now.ports))}) while "
             f"{', '.join(users)} is logged in, and over this connection nothing can prove that you still get in.",
+            hint=hint,
+        )
+    if users and not _addresses(now) <= _addresses(after):
+        raise UnsafeError(
+            f"settings.ListenAddress takes addresses away at which the ssh server listens now, while {', '.join(users)} "
+            "is logged in, and over this connection nothing can prove that you still get in.",
             hint=hint,
         )
     for name in users:

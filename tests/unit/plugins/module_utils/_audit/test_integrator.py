@@ -200,7 +200,9 @@ def test_memory_does_not_grow_with_a_journal(tmp_path):
         with open(tmp_path / "journal" / f"{run_id}.jsonl", "wb") as handle:
             handle.write(line(run_id, "EXECUTION_START"))
             for start in range(0, events, 1000):
-                handle.write(b"".join(line(run_id, "TASK_RESULT", n=n, pad="x" * 900) for n in range(start, start + 1000)))
+                handle.write(
+                    b"".join(line(run_id, "TASK_RESULT", n=n, pad="x" * 900) for n in range(start, start + 1000))
+                )
             handle.write(line(run_id, "EXECUTION_END", status="success"))
         tracemalloc.start()
         assert integrate(str(tmp_path), nobody) == [run_id]

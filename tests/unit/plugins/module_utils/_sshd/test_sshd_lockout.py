@@ -89,7 +89,7 @@ def test_with_nobody_logged_in_nothing_is_refused(monkeypatch) -> None:
     lockout.refuse_lockout(effective(OPEN), effective({**OPEN, "port": ["2222"], "permitrootlogin": ["no"]}))
 
 
-def test_closing_all_ports_and_shutting_out_root_is_refused() -> None:
+def test_closing_all_ports_or_addresses_and_shutting_out_root_is_refused() -> None:
     # A process with the title of a session; its name in /proc is what counts.
     with subprocess.Popen(
         ["sshd: root@pts/99", "-c", "import sys; print(flush=True); sys.stdin.read()"],
@@ -101,6 +101,12 @@ def test_closing_all_ports_and_shutting_out_root_is_refused() -> None:
         try:
             with pytest.raises(UnsafeError, match=r"settings\.Port closes every port"):
                 lockout.refuse_lockout(effective(OPEN), effective({**OPEN, "port": ["2222"]}))
+            everywhere = {**OPEN, "listenaddress": ["0.0.0.0:22", "[::]:22", "0.0.0.0:2222", "[::]:2222"]}
+            fewer_ports = {**OPEN, "listenaddress": ["0.0.0.0:22", "[::]:22"]}
+            with pytest.raises(UnsafeError, match="might shut out root"):
+                lockout.refuse_lockout(effective(everywhere), effective(fewer_ports))
+            with pytest.raises(UnsafeError, match=r"settings\.ListenAddress takes addresses away"):
+                lockout.refuse_lockout(effective(everywhere), effective({**OPEN, "listenaddress": ["127.0.0.1:22"]}))
             with pytest.raises(UnsafeError, match="might shut out root") as caught:
                 lockout.refuse_lockout(effective(OPEN), effective({**OPEN, "permitrootlogin": ["no"]}))
         finally:
