@@ -123,7 +123,7 @@ def register(commands: argparse._SubParsersAction, common: argparse.ArgumentPars
     parser.set_defaults(run=_search)
 
     parser = commands.add_parser("show", parents=[common], help="show a run", description="Show a run and its entries.")
-    parser.add_argument("name", nargs="?", default="last", metavar="RUN", help="its id, its beginning or end; last, last~1")
+    parser.add_argument("name", nargs="?", default="last", metavar="RUN", help="its id, or an end of it; last, last~1")
     parser.add_argument("--format", choices=FORMATS, help="default: table; --json is the same as --format json")
     add_index_options(parser)
     parser.set_defaults(run=_show)

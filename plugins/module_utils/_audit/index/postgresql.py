@@ -209,8 +209,10 @@ class PostgresqlStore:
         if not rows:
             return
         self._learn(rows)
+        behind = self.reached().position
         numbers = [
-            row_id(row.milliseconds, count if row.position is None else row.position) for count, row in enumerate(rows)
+            row_id(row.milliseconds, behind + count if row.position is None else row.position)
+            for count, row in enumerate(rows)
         ]
         self._free(numbers)
         with self.database.cursor().copy("COPY entry FROM STDIN") as copy:

@@ -218,9 +218,10 @@ class SqliteStore:
         if not rows:
             return
         word, context = self._word, self._context
+        behind = self.reached().position  # what is only in a journal yet stands behind what the log has
         data = []
         for row in rows:
-            low = row.position if row.position is not None else len(data)
+            low = row.position if row.position is not None else behind + len(data)
             numbers = [None if text is None else word(kind, text) for kind, text in enumerate(row.values)]
             data.append((row_id(row.milliseconds, low), row.position, context(row.context), *numbers,
                          _packed(row.salt), row.details, row.texts))  # fmt: skip
