@@ -178,8 +178,7 @@ def available() -> list[str]:
 
 Step = tuple[str, Callable[[], list[Count]]]
 STAGES: tuple[tuple[tuple[Step, ...], ...], ...] = (
-    # ansible-test leaves files in the tree while it runs, so not beside what reads the tree.
-    ((("lint", lint), ("sanity", sanity)), (("unit", unit),)),
+    ((("sanity", sanity),), (("lint", lint), ("unit", unit))),
     ((("integration", molecule),), (("integration", hosts),)),
 )
 """Stages, one after the other; their lanes run side by side, the steps of a lane one after the other."""

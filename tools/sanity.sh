@@ -13,7 +13,8 @@ python3 "$root/tools/environments.py" "$family"
 if [ ! -d "$venv" ]; then
     exit 0
 fi
-collection=$(python3 "$root/tools/stage.py")
+# A copy of its own: it leaves files there while it runs.
+collection=$(python3 "$root/tools/stage.py" sanity)
 
 # A home of its own: ansible-test keeps the environments of its tests there.
 # (Scripts in them start with a path of at most 127 characters, so keep it short.)

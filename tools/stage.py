@@ -6,6 +6,8 @@
 
 Copied is what git lists or would list (tracked, and new but not ignored), so that neither the virtual environments nor
 leftovers reach a test; without git, everything but them. Only what differs is written. Prints the target.
+
+    python3 tools/stage.py [ROOM]      a copy of its own, in .build/ROOM, for a tool that writes into the tree it reads
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-TARGET = ROOT / ".build" / "ansible_collections" / "scripts" / "toolkit"
+COLLECTION = Path("ansible_collections", "scripts", "toolkit")
+TARGET = ROOT / ".build" / COLLECTION
 _NOT_SOURCE = {
     ".git",
     ".build",
@@ -55,28 +58,29 @@ def same(source: Path, target: Path) -> bool:
     return (left.st_size, left.st_mtime_ns, left.st_mode) == (right.st_size, right.st_mtime_ns, right.st_mode)
 
 
-def stage() -> Path:
+def stage(target: Path = TARGET) -> Path:
     """Bring the target up to date and return it."""
     wanted = listed()
     for name in wanted:
-        if not same(ROOT / name, TARGET / name):
-            (TARGET / name).parent.mkdir(parents=True, exist_ok=True)
-            (TARGET / name).unlink(missing_ok=True)
-            shutil.copy2(ROOT / name, TARGET / name, follow_symlinks=False)
+        if not same(ROOT / name, target / name):
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            (target / name).unlink(missing_ok=True)
+            shutil.copy2(ROOT / name, target / name, follow_symlinks=False)
     keep = set(wanted)
-    for directory, subdirectories, files in os.walk(TARGET, topdown=False):
+    for directory, subdirectories, files in os.walk(target, topdown=False):
         for name in files:
             path = Path(directory, name)
             # ansible-test writes its own output there; it makes and removes that itself.
-            relative = path.relative_to(TARGET).as_posix()
+            relative = path.relative_to(target).as_posix()
             if relative not in keep and not relative.startswith("tests/output/"):
                 path.unlink()
         for name in subdirectories:
             path = Path(directory, name)
             if not path.is_symlink() and not any(path.iterdir()):
                 path.rmdir()
-    return TARGET
+    return target
 
 
 if __name__ == "__main__":
-    sys.stdout.write(f"{stage()}\n")
+    target = ROOT / ".build" / sys.argv[1] / COLLECTION if sys.argv[1:] else TARGET
+    sys.stdout.write(f"{stage(target)}\n")
