@@ -313,6 +313,8 @@ class CallbackModule(CallbackBase):
         super().__init__(*args, **kwargs)
         self._run = None
         self._secrets = None
+        self._result = self._first_result
+        self._started = self._first_started
 
     def _begin(self, source=None, *_args):
         self._run = run = Run(
@@ -320,7 +322,16 @@ class CallbackModule(CallbackBase):
         )
         run.begin(start_of(source, _script(source), context.CLIARGS))
         self._secrets = Secrets(run.learn)
+        self._result, self._started = run.task_result, run.task_started
         return run
+
+    def _first_result(self, result, status, **kwargs):
+        self._begin(result)
+        self._result(result, status, **kwargs)
+
+    def _first_started(self, host, task):
+        self._begin(task)
+        self._started(host, task)
 
     def _say(self, text):
         self._display.display(text, stderr=True)
@@ -345,37 +356,31 @@ class CallbackModule(CallbackBase):
         self._secrets.look_again()
         self._run.task_boundary()
 
-    @_guarded
+    # These are called for every result, so there is nothing between them and the run.
+
     def v2_runner_on_start(self, host, task):
-        self._run.task_started(host, task)
+        self._started(host, task)
 
-    @_guarded
     def v2_runner_on_ok(self, result):
-        self._run.task_result(result, "ok")
+        self._result(result, "ok")
 
-    @_guarded
     def v2_runner_on_failed(self, result, ignore_errors=False):
-        self._run.task_result(result, "failed", ignored=bool(ignore_errors))
+        self._result(result, "failed", ignored=bool(ignore_errors))
 
-    @_guarded
     def v2_runner_on_unreachable(self, result):
-        self._run.task_result(result, "unreachable")
+        self._result(result, "unreachable")
 
-    @_guarded
     def v2_runner_on_skipped(self, result):
-        self._run.task_result(result, "skipped")
+        self._result(result, "skipped")
 
-    @_guarded
     def v2_runner_item_on_ok(self, result):
-        self._run.task_result(result, "ok", item=True)
+        self._result(result, "ok", item=True)
 
-    @_guarded
     def v2_runner_item_on_failed(self, result):
-        self._run.task_result(result, "failed", item=True)
+        self._result(result, "failed", item=True)
 
-    @_guarded
     def v2_runner_item_on_skipped(self, result):
-        self._run.task_result(result, "skipped", item=True)
+        self._result(result, "skipped", item=True)
 
     @_guarded
     def v2_playbook_on_stats(self, stats):

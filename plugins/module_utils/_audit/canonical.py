@@ -25,6 +25,16 @@ _ELLIPSIS = "..."
 _dumps = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 
+def _refuse(value: object) -> object:
+    raise TypeError(type(value).__name__)
+
+
+# JSONEncoder.encode makes one of these for each call; without the first argument it looks for no cycles.
+_chunks = json.encoder.c_make_encoder and json.encoder.c_make_encoder(
+    None, _refuse, json.encoder.encode_basestring, None, ":", ",", True, False, False
+)
+
+
 def _same(text: str) -> str:
     return text
 
@@ -75,7 +85,7 @@ def encode(details: dict) -> bytes:
     U+FFFD and ``details`` gets ``surrogates_replaced: true``.
     """
     try:
-        return _dumps(details).encode("utf-8")
+        return "".join(_chunks(details, 0)).encode("utf-8") if _chunks else _dumps(details).encode("utf-8")
     except (TypeError, ValueError, RecursionError):  # UnicodeEncodeError is a ValueError
         clean = plain(details, _without_surrogates)
     if _has_surrogates(details):

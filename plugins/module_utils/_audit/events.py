@@ -41,17 +41,20 @@ _READERS: Mapping[str, tuple[str, ...]] = {
 }
 # What these return when they are done is nothing that a summary tells, or the playbook's own output.
 _SILENT = frozenset(("ansible.builtin.set_fact", "ansible.builtin.debug", "ansible.builtin.add_host"))
-_DONE = ("ok", "changed")
 
 
 class _Task:
     """What is the same for all results of a task."""
 
-    __slots__ = ("become", "constant", "delegates", "hidden", "kind", "loop", "module", "own", "predicts", "touches")
+    __slots__ = (
+        *("become", "constant", "delegates", "hidden", "kind", "loop", "own", "predicts", "silent", "special"),
+        "touches",
+    )
 
-    def __init__(self, constant: dict, module: str, kind: str) -> None:
-        self.constant, self.module, self.kind = constant, module, kind
+    def __init__(self, constant: dict, kind: str) -> None:
+        self.constant, self.kind = constant, kind
         self.hidden = self.loop = self.delegates = self.own = self.predicts = self.touches = False
+        self.silent = self.special = False
         self.become: dict | None = None
 
 
@@ -77,11 +80,12 @@ class Events:
         self._redactor = redactor
         self._detail = detail
         self._diff = diff
-        self._describer = Describer(redactor, detail)
+        self._describe = Describer(redactor, detail).describe
+        self._told = detail != "none"
         self._sensitive = SensitivePaths(sensitive_paths)
         self._wanted_groups = frozenset(groups)
         self._role_seen = role_seen
-        self._started: dict[tuple[str, str], float] = {}
+        self.started: dict[tuple[str, str], float] = {}  # by host and task, in seconds of the monotonic clock
         self._tasks: dict[str, _Task] = {}
         self._groups: dict[str, tuple[str, ...]] = {}
         self._became: set[str] = set()
@@ -90,7 +94,7 @@ class Events:
     def play_start(self, play: Any) -> dict:
         """Return the details of a play (a batch of it, with ``serial``)."""
         self.plays += 1
-        for cache in (self._tasks, self._started, self._became, self._looked, self._groups):
+        for cache in (self._tasks, self.started, self._became, self._looked, self._groups):
             cache.clear()
         hosts = play.hosts if isinstance(play.hosts, str) else ",".join(str(host) for host in play.hosts or ())
         return {
@@ -100,10 +104,6 @@ class Events:
             "strategy": self._name(play.strategy),
             "become": bool(play.become is True),
         }
-
-    def task_started(self, host: Any, task: Any) -> None:
-        """Note when a task began on a host."""
-        self._started[(host.name, task._uuid)] = time.monotonic()
 
     def task_result(self, result: Any, status: str, item: bool = False, ignored: bool = False) -> list[Event]:
         """Return the events of a task result, or of the result of one item of a loop: ``TASK_RESULT`` comes first.
@@ -120,7 +120,21 @@ class Events:
         uuid = task._uuid
         known = self._tasks.get(uuid) or self._remember(task)
         name = host.name
-        changed = bool(result.is_changed())
+        details = dict(known.constant)
+        details["host"] = str.__str__(name)
+        data = None
+        if not (known.hidden or (known.loop and not item)):
+            # The result of a whole loop holds those of its items, which were recorded one by one.
+            if item or not (known.silent and status == "ok"):
+                try:
+                    data = result.result
+                except AttributeError:
+                    data = result._result
+                if "censored" in data or data.get("_ansible_no_log"):
+                    details["no_log"] = True
+        elif known.hidden:
+            details["no_log"] = True
+        changed = bool(result.is_changed() if data is None else data.get("changed"))
         if status == "ok":
             status = "changed" if changed else "ok"
         elif status == "failed":
@@ -128,52 +142,34 @@ class Events:
                 status = "ignored"
             elif not item and _will_be_rescued(task):
                 status = "rescued"
-        details = dict(known.constant)
-        details["host"] = str.__str__(name)
         details["status"] = status
         details["changed"] = changed
         if not item:
             milliseconds = None
-            started = self._started.pop((name, uuid), None)
+            started = self.started.pop((name, uuid), None)
             if started is not None:
                 details["duration_ms"] = milliseconds = round((time.monotonic() - started) * 1000)
             self.tally.add(known.kind, status, milliseconds, self._groups_of(host) if self._wanted_groups else ())
+        if known.delegates and "no_log" not in details and isinstance(task.delegate_to, str):
+            details["delegated_to"] = self._name(task.delegate_to)
         events: list[Event] = [("TASK_RESULT", details)]
-        if known.hidden:
-            details["no_log"] = True
-        elif item or not known.loop:  # the result of a whole loop holds those of its items, recorded one by one
-            self._look(details, result, task, known, item, events)
-        if status in ("skipped", "unreachable"):
+        if data is not None and "no_log" not in details and self._told:
+            self._describe(details, data, item)
+        if status == "skipped" or status == "unreachable":
             return events
-        if details.get("no_log") and not (known.loop and not item):
-            events.append(("SENSITIVE_ACCESS", self._access(details, "no_log", "EXECUTE")))
-        if known.become is not None or name not in self._looked:
+        if "no_log" in details:
+            if item or not known.loop:
+                events.append(("SENSITIVE_ACCESS", self._access(details, "no_log", "EXECUTE")))
+        elif data is not None and (known.special or changed):
+            self._look(details, data, task, known, events)
+        if name not in self._became and (known.become is not None or name not in self._looked):
             self._note_become(host, known, details, events)
         return events
 
-    def _look(self, details: dict, result: Any, task: Any, known: _Task, item: bool, events: list[Event]) -> None:
-        """Add what the content of the result tells, where anything is to be found there."""
-        status, changed = details["status"], details["changed"]
-        done = status in _DONE
-        told = self._detail != "none" and not (
-            known.module in _SILENT and done and self._detail == "summary" and not item
-        )
-        if known.delegates:
-            target = task.delegate_to
-            if isinstance(target, str):
-                details["delegated_to"] = self._name(target)
-        if not (told or changed or known.touches or known.own):
-            return
-        data = _data(result)
-        if "censored" in data or data.get("_ansible_no_log"):
-            details["no_log"] = True
-            return
-        if told:
-            self._describer.describe(details, data, item)
-        if status == "skipped" or status == "unreachable":
-            return
-        if changed and not known.predicts:
-            for modification in file_modifications(data, lambda: task.args, known.module, self._sensitive, self._name):
+    def _look(self, details: dict, data: Mapping, task: Any, known: _Task, events: list[Event]) -> None:
+        """Add the events that the content of the result tells of."""
+        if details["changed"] and not known.predicts:
+            for modification in file_modifications(data, lambda: task.args, known.kind, self._sensitive, self._name):
                 modification.update(_context(details))
                 events.append(("FILE_MODIFICATION", modification))
                 if "sensitive" in modification:
@@ -189,11 +185,11 @@ class Events:
 
     def _touched(self, details: dict, task: Any, known: _Task) -> Iterator[Event]:
         """Yield the access to a sensitive path by a command or a module that reads."""
-        if known.module in _COMMANDS:
+        if known.kind in _COMMANDS:
             path, how = self._sensitive.mentioned(command_text(task.args)), "EXECUTE"
         else:
             given = task.args
-            paths = (given[key] for key in _READERS[known.module] if isinstance(given.get(key), str))
+            paths = (given[key] for key in _READERS[known.kind] if isinstance(given.get(key), str))
             path, how = next((path for path in paths if path in self._sensitive), None), "READ"
         if path:
             access = self._access(details, "path", how)
@@ -238,7 +234,7 @@ class Events:
         if getattr(task, "run_once", None) is True:
             constant["run_once"] = True
         label = module_label(action)
-        known = _Task(constant, label, label)
+        known = _Task(constant, label)
         # A template is only known to be false in the worker; until then the task counts as secret.
         known.hidden = bool(task.no_log)
         known.loop = bool(task.loop)
@@ -246,6 +242,8 @@ class Events:
         known.own = action.startswith("scripts.toolkit.")
         known.predicts = getattr(task, "check_mode", None) is True
         known.touches = label in _COMMANDS or label in _READERS
+        known.special = known.own or known.touches
+        known.silent = label in _SILENT and self._detail in ("none", "summary")
         if known.predicts:
             constant["check"] = True
         if getattr(task, "become", None) is True:
@@ -271,13 +269,6 @@ def _context(details: Mapping) -> dict:
     """Return what connects another event with its task result."""
     keys = ("host", "task", "task_id", "module", "play", "item", "delegated_to")
     return {key: details[key] for key in keys if key in details}
-
-
-def _data(result: Any) -> Mapping:
-    try:
-        return result.result
-    except AttributeError:
-        return result._result
 
 
 def _will_be_rescued(task: Any) -> bool:

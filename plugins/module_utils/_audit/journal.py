@@ -87,6 +87,7 @@ class JournalSink:
         _own[self._key] = (os.getpid(), self._descriptor)
         self._size = 0
         self._dirty = threading.Event()
+        self._pending = False  # as _dirty, but costs nothing to look at
         self._closing = threading.Event()
         self._guard = threading.RLock()  # a signal handler may record the end while the main thread syncs
         self._thread: threading.Thread | None = None
@@ -110,6 +111,9 @@ class JournalSink:
             os.fdatasync(self._descriptor)
             self.syncs += 1
             return
+        if self._pending:
+            return
+        self._pending = True
         self._dirty.set()
         if self._thread is None:
             self._thread = threading.Thread(target=self._sync_in_time, name="scripts-toolkit-audit", daemon=True)
@@ -120,10 +124,13 @@ class JournalSink:
         with self._guard:  # what the thread is about to make durable has to be waited for too
             if not self._dirty.is_set():
                 return
+            # What is written from here on sets both again, or is made durable by what follows.
             self._dirty.clear()
+            self._pending = False
             try:
                 os.fdatasync(self._descriptor)
             except OSError:
+                self._pending = True
                 self._dirty.set()
                 raise
             self.syncs += 1

@@ -148,56 +148,62 @@ class Recorder:
         :param limit: bytes of this line, if not those of the run.
         :raises OSError: a sink could not take it; it counts as lost.
         """
-        self._write(self._whole_line(event_type, details, self._limit if limit is None else limit), 1)
+        line = self._whole_line(event_type, details, self._limit if limit is None else limit)
+        try:
+            for sink in self._sinks:
+                sink.write(line)
+        except OSError:
+            self.lost += 1
+            raise
+        self.recorded += 1
 
     def record_all(self, events: Sequence[tuple[str, dict]]) -> None:
         """Record several events in one write; see :meth:`record`."""
-        if len(events) == 1:
-            self._write(self._whole_line(events[0][0], events[0][1], self._limit), 1)
-        else:
-            lines = b"".join([self._whole_line(event_type, details, self._limit) for event_type, details in events])
-            self._write(lines, len(events))
-
-    def _write(self, lines: bytes, count: int) -> None:
+        # Every function called here costs page faults, because workers are forked all the time: hence so few.
+        lines = None
+        for event_type, details in events:
+            line = self._whole_line(event_type, details, self._limit)
+            lines = line if lines is None else lines + line
         try:
             for sink in self._sinks:
                 sink.write(lines)
         except OSError:
-            self.lost += count
+            self.lost += len(events)
             raise
-        self.recorded += count
+        self.recorded += len(events)
 
     def _whole_line(self, event_type: str, details: dict, limit: int) -> bytes:
         encoded = encode(details)
-        if self._redactor is not None and self._redactor.knows(encoded.decode("utf-8")):
+        redactor = self._redactor
+        if redactor is not None and redactor.secrets and redactor.knows(encoded.decode("utf-8")):
             # Wherever it came from: what the vault holds goes no further.
             encoded = encode(plain(details, self._redactor.known))
-        if len(encoded) + self._overhead + len(event_type) <= limit:
-            return self._line(event_type, encoded)
-        room = limit - self._overhead - len(event_type)
-        if self._overflow is not None:
-            details = self._overflow(details, room)
-        small = plain(details, self._redactor.known) if self._redactor is not None else details
-        encoded = encode(small)
-        return self._line(event_type, encoded if len(encoded) <= room else encode(shrink(small, room)))
-
-    def _line(self, event_type: str, details: bytes) -> bytes:
+        if len(encoded) + self._overhead + len(event_type) > limit:
+            encoded = self._smaller(event_type, details, limit)
         now = time.time_ns() // 1_000_000
-        second, milliseconds = divmod(now, 1000)
+        second = now // 1000
         if second != self._second:
             self._second = second
             self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second)).encode("ascii")
         return b'%s%s,"event_type":"%s%s%s%s%s.%03d%s' % (
             self._head,
-            details,
+            encoded,
             event_type.encode("ascii"),
             self._middle,
             os.urandom(16).hex().encode("ascii"),
             self._tail,
             self._stamp,
-            milliseconds,
+            now % 1000,
             self._end,
         )
+
+    def _smaller(self, event_type: str, details: dict, limit: int) -> bytes:
+        room = limit - self._overhead - len(event_type)
+        if self._overflow is not None:
+            details = self._overflow(details, room)
+        small = plain(details, self._redactor.known) if self._redactor is not None else details
+        encoded = encode(small)
+        return encoded if len(encoded) <= room else encode(shrink(small, room))
 
     def sync(self) -> None:
         """Make what is recorded durable."""

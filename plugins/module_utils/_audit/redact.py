@@ -88,7 +88,7 @@ class Redactor:
         self._mask = mask
         self._rules = list(_RULES)
         self._own: list[tuple[re.Pattern, str]] = []
-        self._secrets: list[str] = []
+        self.secrets: list[str] = []
         self._grams: dict[str, list[str]] = {}
         for pattern in patterns:
             try:
@@ -108,13 +108,13 @@ class Redactor:
         for form in spelled:
             if form is secret or (len(form) >= _GRAM and secret not in form):
                 self._grams.setdefault(form[:_GRAM], []).append(form)
-                self._secrets.append(form)
-        self._secrets.sort(key=len, reverse=True)
+                self.secrets.append(form)
+        self.secrets.sort(key=len, reverse=True)
 
     def _present(self, text: str) -> list[str]:
         """Return the learned secrets that stand in ``text``, longest first."""
-        if len(self._secrets) < _MANY:
-            return [secret for secret in self._secrets if secret in text]
+        if len(self.secrets) < _MANY:
+            return [secret for secret in self.secrets if secret in text]
         found = set()
         for start in range(len(text) - _GRAM + 1):
             for secret in self._grams.get(text[start : start + _GRAM], ()):
@@ -124,7 +124,7 @@ class Redactor:
 
     def knows(self, text: str) -> bool:
         """Return whether a learned secret stands in ``text``."""
-        return bool(self._secrets) and bool(self._present(text))
+        return bool(self.secrets) and bool(self._present(text))
 
     def text(self, text: str) -> str:
         """Return ``text`` with every secret replaced by ``***``."""
@@ -144,19 +144,22 @@ class Redactor:
         Only four times that is looked at, so that a huge message costs no more than a long one. Where that cuts a word,
         the word goes too: half a secret might not be spelled like one.
         """
-        text = self.known(text)
+        if self.secrets or self._mask is not None:
+            text = self.known(text)
         if len(text) > limit * 4:
             start = text[: limit * 4]
             cut_word = _LAST_WORD.search(start)
             text = start[: cut_word.start()] + REPLACEMENT if cut_word else start
-        return cut(self._by_rules(text), limit)
+        if self._own or _TRIGGERS.search(text):
+            text = self._by_rules(text)
+        return text if len(text) * 6 <= limit else cut(text, limit)
 
     def known(self, text: str) -> str:
         """Return ``text`` without the secrets that ansible-core knows and those learned; for names and paths, where
         rules by spelling would do harm."""
         if self._mask is not None:
             text = self._mask(text)
-        if self._secrets:
+        if self.secrets:
             for secret in self._present(text):
                 text = text.replace(secret, REPLACEMENT)
         return text

@@ -189,11 +189,17 @@ class Run:
 
     def task_started(self, host: Any, task: Any) -> None:
         """A task starts on a host."""
-        self._events.task_started(host, task)
+        if self._events is not None:
+            self._events.started[(host.name, task._uuid)] = time.monotonic()
 
     def task_result(self, result: Any, status: str, item: bool = False, ignored: bool = False) -> None:
-        """Record a task result and what follows from it; see ``Events.task_result``."""
-        self._recorder.record_all(self._events.task_result(result, status, item, ignored))
+        """Record a task result and what follows from it; see ``Events.task_result``. Trouble is told, never raised."""
+        if self._recorder is None or self._ended or os.getpid() != self._pid:
+            return
+        try:
+            self._recorder.record_all(self._events.task_result(result, status, item, ignored))
+        except Exception as error:  # pylint: disable=broad-exception-caught # whatever it is, it must not break the run
+            self.trouble(error)
 
     def stats(self, hosts: Mapping[str, Mapping[str, int]]) -> None:
         """A playbook ended with these statistics, which include those of the playbooks before it."""
