@@ -241,6 +241,7 @@ class Log:
             writer.write_bytes(data, data.count(b"\n"))
         told = writer.close()
         self.replace_active(border, _copied(self.descriptor, cut, self.state.bytes))
+        self.state.began = int(time.time())
         self.append_event("SEGMENT_CLOSED", {"first": first, **told})
         self._commit()
         return True
@@ -265,7 +266,7 @@ class Log:
             raise
         os.close(self.descriptor)
         self.descriptor = descriptor
-        self.state.first, self.state.bytes, self.state.began = first, size, int(time.time())
+        self.state.first, self.state.bytes = first, size
         self._replacing = True
 
     def replace_files(self) -> None:
@@ -277,7 +278,9 @@ class Log:
         self._seal.finish()
 
     def close(self) -> None:
-        """Commit, sign and release the lock."""
+        """Commit, sign and release the lock; nothing after :meth:`abandon`."""
+        if self.descriptor < 0:
+            return
         try:
             if self.uncommitted or self._replacing:
                 self.commit()

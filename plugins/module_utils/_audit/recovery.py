@@ -41,6 +41,7 @@ __all__ = [
     "move_aside",
     "open_active",
     "pad_lost",
+    "remove_pruned",
     "tile_directories",
 ]
 
@@ -78,11 +79,12 @@ def committed_state(directory: str) -> State:
     publish_hidden(directory, state.generation)
     discard_hidden(directory, state.generation)
     if state.minimum:
-        _remove_pruned(directory, state)
+        remove_pruned(directory, state)
     return state
 
 
-def _remove_pruned(directory: str, state: State) -> None:
+def remove_pruned(directory: str, state: State) -> None:
+    """Remove the closed segments before the minimum index."""
     folder = os.path.join(directory, SEGMENT_DIRECTORY)
     with contextlib.suppress(FileNotFoundError):
         for name in os.listdir(folder):

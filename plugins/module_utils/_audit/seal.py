@@ -30,6 +30,7 @@ __all__ = ["Seal", "leaf_hashes"]
 _ERASED = b'{"erased":"'
 _LOST = b'{"event_type":"LOST"'
 _MOST_LOST = 10_000_000
+_MOST_NOTED = 1 << 17  # of one very large commit; the rest is read again
 
 
 def leaf_hashes(
@@ -109,9 +110,11 @@ class Seal:
 
     def note(self, first: int, lines: list[bytes]) -> None:
         """Hash lines that were appended, the first of them as entry ``first``."""
-        if self._tree is not None:
-            if not self._hashes:
-                self._first = first
+        if self._tree is None:
+            return
+        if not self._hashes:
+            self._first = first
+        if first == self._first + len(self._hashes) and len(self._hashes) < _MOST_NOTED:
             self._hashes += [hashlib.sha256(b"\0" + line).digest() for line in lines]
 
     def take(self) -> None:
@@ -119,9 +122,11 @@ class Seal:
         if self._tree is None:
             return
         try:
-            self._catch_up(self._first if self._hashes else self._state.entries)
-            self._tree.append(self._hashes)
-            self._hashes.clear()
+            if self._hashes:
+                self._catch_up(self._first)
+                self._tree.append(self._hashes)
+                self._hashes.clear()
+            self._catch_up(self._state.entries)  # what was not noted
         except (ToolkitError, OSError) as error:
             self._give_up(f"The log is kept, but its tree can't be brought up to date: {error}")
 
@@ -177,7 +182,7 @@ class Seal:
             self._rebuild(reason, data, head)
             return
         self._tree = tree
-        self._signed = head.size if head else 0
+        self._signed = self._state.sealed = head.size if head else 0
 
     def _rebuild(self, reason: str, data: bytes | None, head: Checkpoint | None) -> None:
         kept = []

@@ -15,14 +15,24 @@ import os
 import re
 import zlib
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Optional
 
 from .._core.errors import IntegrityError
 from .._core.files import fsync_directory
 from .journal import make_private_directory
 from .state import LOG_NAME, SEGMENT_DIRECTORY, State, hidden_path, load_state, visible_path
 
-__all__ = ["BORDER", "Segment", "SegmentWriter", "blocks", "entries", "hash_segment", "ranges", "segment_path"]
+__all__ = [
+    "BORDER",
+    "Segment",
+    "SegmentWriter",
+    "blocks",
+    "entries",
+    "hash_segment",
+    "ranges",
+    "read_segment",
+    "segment_path",
+]
 
 BORDER = 256
 """Segments begin and pruning ends at multiples of this index, the width of a tile."""
@@ -34,6 +44,7 @@ _TRIES = 8
 _NAME = re.compile(r"(\d{20})\.jsonl\.gz", re.ASCII)
 
 Gap = Callable[[int, int], object]
+Seen = Optional[Callable[[bytes], object]]
 
 
 class Segment(NamedTuple):
@@ -196,24 +207,39 @@ def _open_at(directory: str, index: int, without: State | None) -> tuple[State, 
     )
 
 
-def _plain_blocks(descriptor: int, size: int) -> Iterator[bytes]:
+def _plain_blocks(descriptor: int, size: int, seen: Seen = None) -> Iterator[bytes]:
     try:
         offset = 0
         while offset < size:
             data = os.pread(descriptor, min(_BLOCK, size - offset), offset)
             if not data:
                 return
+            if seen is not None:
+                seen(data)
             yield data
             offset += len(data)
     finally:
         os.close(descriptor)
 
 
+def read_segment(
+    descriptor: int, path: str, compressed: bool, seen: Callable[[bytes], object] | None = None
+) -> Iterator[bytes]:
+    """Yield the plain bytes of a file in blocks of a megabyte at most, and close it.
+
+    :param seen: called with the bytes as they are on disk.
+    :raises IntegrityError: it can't be decompressed.
+    """
+    if compressed:
+        return _gzip_stream(descriptor, path, seen)
+    return _plain_blocks(descriptor, os.fstat(descriptor).st_size, seen)
+
+
 def _gzip_blocks(path: str) -> Iterator[bytes]:
     return _gzip_stream(os.open(path, os.O_RDONLY | os.O_CLOEXEC), path)
 
 
-def _gzip_stream(descriptor: int, path: str) -> Iterator[bytes]:
+def _gzip_stream(descriptor: int, path: str, seen: Seen = None) -> Iterator[bytes]:
     inflate = zlib.decompressobj(zlib.MAX_WBITS | 16)
     offset = 0
     try:
@@ -224,6 +250,8 @@ def _gzip_stream(descriptor: int, path: str) -> Iterator[bytes]:
                 offset += len(data)
                 if not data:
                     raise IntegrityError(f"The segment {path} ends too early.", item=path)
+                if seen is not None:
+                    seen(data)
             yield inflate.decompress(data, _BLOCK)
         if inflate.unused_data or os.pread(descriptor, 1, offset):
             raise IntegrityError(f"The segment {path} has bytes after its end.", item=path)
@@ -314,11 +342,8 @@ def hash_segment(path: str) -> dict:
     :raises IntegrityError: it can't be decompressed.
     """
     plain, packed, count, size = hashlib.sha256(), hashlib.sha256(), 0, 0
-    for data in _gzip_blocks(path):
+    for data in _gzip_stream(os.open(path, os.O_RDONLY | os.O_CLOEXEC), path, packed.update):
         plain.update(data)
         count += data.count(b"\n")
         size += len(data)
-    with open(path, "rb") as handle:
-        for data in iter(lambda: handle.read(_BLOCK), b""):
-            packed.update(data)
     return {"entries": count, "bytes": size, "sha256": plain.hexdigest(), "sha256_gz": packed.hexdigest()}
