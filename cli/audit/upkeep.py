@@ -22,21 +22,23 @@ from . import log_directory
 
 __all__ = ["register"]
 
-_INTEGRATE = """\ Take the journals of all runs that ended, or were killed, into the log, repair what a crash left,
-close a segment that is due, and sign the log. Every run does this at its end; call it from a timer so that it does
-not take a run."""
+_INTEGRATE = """\
+Take the journals of all runs that ended, or were killed, into the log, repair what a crash left, close a segment that
+is due, and sign the log. Every run does this at its end; a timer that calls it leaves nothing to the next run."""
 
-_IMPORT = """\ Import journals and logs of containers and other machines. SOURCE is a journal, a log or segment (also
-.jsonl.gz), or a directory with them, such as a copied log directory. Each line must be a record in canonical form;
-what another log wrote about itself is left out. Importing twice adds nothing."""
+_IMPORT = """\
+Import journals and logs of containers and other machines. SOURCE is a journal, a log or a segment (also .jsonl.gz),
+or a directory with them, such as a copied log directory. Each line must be a record in canonical form; what another log
+wrote about itself is left out. Importing twice adds nothing."""
 
-_PRUNE = """\ Remove the oldest entries. Their hashes stay, so the log still verifies, and the log records what went.
-Up to 255 entries more than asked for stay. Nothing is ever pruned unless this is called."""
+_PRUNE = """\
+Remove the oldest entries. Their hashes stay, so the log still verifies, and the log records what went. Up to 255
+entries more than asked for stay. Nothing is ever pruned unless this is called."""
 
 _ERASE = """\
 Erase single entries for good, with the side blobs they name. Their hashes stay, so the log still verifies, and the log
 records each erasure with its reason. The events that the log writes about itself can't be erased. Copies elsewhere
-(backups, shipped logs, journals kept as .damaged) are not touched."""
+(backups, shipped logs, what was kept under damaged/) are not touched."""
 
 
 def register(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:

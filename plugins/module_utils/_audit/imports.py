@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 
 from .._core.errors import ConflictError, IntegrityError, NotFoundError, UnsafeError
 from . import blobs
-from .canonical import encode
+from .canonical import SAFE_INTEGER, encode
 from .journal import JOURNAL_DIRECTORY
 from .log import LOG_NAME, Log
 from .recorder import MAX_LINE
@@ -69,24 +69,30 @@ class _Told:
     hostnames: set = field(default_factory=set)
 
 
-def sources_of(path: str) -> list[str]:
+def sources_of(path: str) -> list[list[str]]:
     """Return the files to import from ``path``: itself, or of a directory its segments, its log and its journals.
 
+    :return: lists of files; those in one list continue each other, as the segments of a log do.
     :raises NotFoundError: there is nothing of that.
     """
     if not os.path.isdir(path):
-        return [path]
-    found = []
-    for folder in (SEGMENT_DIRECTORY, "", JOURNAL_DIRECTORY):
-        place = os.path.join(path, folder) if folder else path
-        if os.path.isdir(place):
-            names = sorted(name for name in os.listdir(place) if not name.startswith("."))
-            found += [os.path.join(place, name) for name in names if name.endswith((".jsonl", ".jsonl.gz"))]
-    if not found:
+        return [[path]]
+
+    def inside(folder: str) -> list[str]:
+        try:
+            names = sorted(name for name in os.listdir(folder) if not name.startswith("."))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return [os.path.join(folder, name) for name in names if name.endswith((".jsonl", ".jsonl.gz"))]
+
+    active = os.path.join(path, LOG_NAME)
+    log = inside(os.path.join(path, SEGMENT_DIRECTORY)) + [active] * os.path.exists(active)
+    alone = [name for name in inside(path) + inside(os.path.join(path, JOURNAL_DIRECTORY)) if name != active]
+    if not log and not alone:
         raise NotFoundError(
             f"{path} holds nothing to import.", hint=f"Name a journal, or a directory with {LOG_NAME} or journal/."
         )
-    return found
+    return [log] * bool(log) + [[name] for name in alone]
 
 
 def import_journals(
@@ -111,19 +117,21 @@ def import_journals(
     :raises IntegrityError: a line is no record; the message names it.
     :raises ConflictError: a run is in the log with other lines.
     """
-    files = [name for path in paths for name in sources_of(path)]
+    streams = [files for path in paths for files in sources_of(path)]
     here = os.path.realpath(directory)
-    for name in files:
+    for name in (name for files in streams for name in files):
         if os.path.commonpath([here, os.path.realpath(name)]) == here:
             raise UnsafeError(f"{name} is part of this log.", hint="toolkit audit integrate takes its journals in.")
     results = []
     with Log.wait(directory, wait, warn) as log:
         log.commit()
-        runs = _known_runs(directory)
-        for name in files:
-            if progress is not None:
-                progress(name)
-            results.append(_import_one(log, name, runs, skip_damaged))
+        known = _known_runs(directory)
+        for files in streams:
+            runs: dict[str, _Run] = {}
+            for name in files:
+                if progress is not None:
+                    progress(name)
+                results.append(_import_one(log, name, known, runs, skip_damaged))
     return results
 
 
@@ -144,10 +152,14 @@ def _run_id(line: bytes) -> str:
     return line[start : line.find(b'"', start)].decode("utf-8", "replace") if start >= len(_RUN_ID) else ""
 
 
-def _import_one(log: Log, path: str, known: dict[str, _Run], skip_damaged: bool) -> dict:
+def _import_one(log: Log, path: str, known: dict[str, _Run], runs: dict[str, _Run], skip_damaged: bool) -> dict:
+    """Import one file.
+
+    :param known: how far the log has each run; brought up to date.
+    :param runs: how far the files before this one had them; brought up to date.
+    """
     told = _Told()
     packed = hashlib.sha256()
-    runs: dict[str, _Run] = {}
     first = log.entries + 1  # after the record of the import itself
     added: list[bytes] = []
     spool = _Spool(log.directory)
@@ -291,6 +303,20 @@ def _lines(path: str, digest: hashlib._Hash, told: _Told) -> Iterator[bytes]:
     told.torn_bytes = len(rest)
 
 
+def _refuse(_text: str) -> float:
+    raise ValueError
+
+
+def _integer(text: str) -> int:
+    number = int(text)
+    if abs(number) > SAFE_INTEGER:
+        raise ValueError
+    return number
+
+
+_decode = json.JSONDecoder(parse_float=_refuse, parse_int=_integer, parse_constant=_refuse).decode
+
+
 def _checked(line: bytes) -> dict:
     """Return the record of a line.
 
@@ -299,9 +325,9 @@ def _checked(line: bytes) -> dict:
     if len(line) > MAX_LINE:
         raise ValueError(f"it has more than {MAX_LINE} bytes")
     try:
-        record = json.loads(line)
+        record = _decode(line.decode("utf-8"))
     except (ValueError, RecursionError):
-        raise ValueError("it is not JSON") from None
+        raise ValueError("it is not JSON of the canonical form") from None
     if not isinstance(record, dict):
         raise ValueError("it is not an object")
     if record.get("event_type") in OWN_EVENTS:
