@@ -109,14 +109,26 @@ class TileReader:
         path = tile_path(level, number, width)
         data = read_bytes(os.path.join(self.directory, path)) if width else None
         if data is None and 0 < width < TILE_WIDTH:
-            whole = read_bytes(os.path.join(self.directory, tile_path(level, number)))
-            if whole is not None and len(whole) == TILE_BYTES:
-                data = whole[: width * HASH_SIZE]
+            data = self._read_grown(level, number, width)
         if data is None:
             raise IntegrityError(f"The tile {path} is missing.", item=path)
         if len(data) != width * HASH_SIZE:
             raise IntegrityError(f"The tile {path} has {len(data)} bytes instead of {width * HASH_SIZE}.", item=path)
         return data
+
+    def _read_grown(self, level: int, number: int, width: int) -> bytes | None:
+        """Return the beginning of what became of a partial tile when the log grew."""
+        whole = os.path.join(self.directory, tile_path(level, number))
+        paths = [whole]
+        try:
+            paths += [f"{whole}.p/{name}" for name in os.listdir(f"{whole}.p") if name.isdigit() and int(name) > width]
+        except FileNotFoundError:
+            pass
+        for path in paths:
+            data = read_bytes(path)
+            if data is not None and len(data) >= width * HASH_SIZE:
+                return data[: width * HASH_SIZE]
+        return None
 
     def leaf(self, index: int) -> bytes:
         """Return the leaf hash of entry ``index``.
