@@ -16,6 +16,7 @@ import re
 import signal
 
 from ansible_collections.scripts.toolkit.plugins.module_utils._audit.journal import JournalSink
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.verify import verify
 
 OWN = ("SEGMENT_CLOSED", "LOG_REPAIRED", "KEY_ADDED", "KEY_RETIRED", "ENTRY_ERASED", "LOG_PRUNED", "JOURNAL_IMPORTED")
 
@@ -133,6 +134,12 @@ def of_runs(directory, **kwargs):
 
 def repairs(directory):
     return [entry["details"] for entry in entries_of(directory) if entry["event_type"] == "LOG_REPAIRED"]
+
+
+def verified(directory):
+    """The log holds before its own verification too."""
+    report = verify(str(directory))
+    assert report.ok, report.findings
 
 
 def runs_of(directory):

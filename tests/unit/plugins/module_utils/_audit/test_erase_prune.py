@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
-from audit_store import entries_of, killed_at, line, lines_of, of_runs, write_run
+from audit_store import entries_of, killed_at, line, lines_of, of_runs, verified, write_run
 
 from ansible_collections.scripts.toolkit.plugins.module_utils._audit import blobs, segments
 from ansible_collections.scripts.toolkit.plugins.module_utils._audit.erase import entries_of_run, erase
@@ -81,6 +81,7 @@ def test_erased_entries_leave_their_hashes_in_closed_and_active_segments(segment
     write_run(segmented, "09")
     assert work(segmented) == ["09"]
     entries_of(segmented)
+    verified(segmented)
 
 
 def test_what_may_not_be_erased(segmented):
@@ -158,6 +159,7 @@ def test_pruning_at_borders_of_any_segment(segmented, keep):
     doomed = entries_of_run(str(segmented), "09")[-1:]
     assert erase(str(segmented), doomed, "why")["erased"] == doomed
     entries_of(segmented, pruned=True)
+    verified(segmented)
     with pytest.raises(NotFoundError):
         erase(str(segmented), [border - 1], "why")
 
@@ -234,6 +236,8 @@ def test_kill_at_any_file_operation_leaves_all_or_nothing(memory, change):
         assert [name for name in os.listdir(directory) if name.startswith(".audit")] == []
         assert [entry for entry in entries if entry["event_type"] == "LOG_REPAIRED" and entry["details"]["kept"]] == []
         outcomes.add(done)
+        if number % 5 == 0:
+            verified(directory)
         shutil.rmtree(directory)
         if not killed:
             break

@@ -27,6 +27,7 @@ from audit_store import (
     repairs,
     runs_of,
     tree_root,
+    verified,
     waited,
     write_run,
 )
@@ -34,6 +35,7 @@ from audit_store import (
 from ansible_collections.scripts.toolkit.plugins.module_utils._audit import segments
 from ansible_collections.scripts.toolkit.plugins.module_utils._audit.integrator import integrate
 from ansible_collections.scripts.toolkit.plugins.module_utils._audit.log import Log
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.verify import verify
 from ansible_collections.scripts.toolkit.plugins.module_utils._core.errors import IntegrityError, TimeoutExpired
 
 # Ansible's own imports may have started threads; the children here only make system calls and die.
@@ -56,6 +58,7 @@ def segmented(tmp_path):
 
 def test_segments_close_at_borders_and_are_reproducible(segmented):
     runs = runs_of(segmented)
+    verified(segmented)
     assert runs == ["00", "01", "02", "03", "04"]
     found = segments.ranges(str(segmented))
     assert len(found) == 6
@@ -132,6 +135,7 @@ def test_a_lost_state_is_found_again_from_segments_and_journals(segmented, damag
     assert lines_of(segmented)[: len(before)] == before
     assert runs_of(segmented) == ["00", "01", "02", "03", "04", "05"]
     assert [repair["repair"] for repair in repairs(segmented)] == ["state"]
+    verified(segmented)
 
 
 def test_bytes_that_nobody_knows_are_kept_aside_and_recorded(segmented):
@@ -160,6 +164,9 @@ def test_a_log_that_became_shorter_keeps_its_indexes_and_its_tree(segmented):
     entries = [json.loads(line) for _index, line in lines]
     (repair,) = [entry["details"] for entry in entries if entry["event_type"] == "LOG_REPAIRED"]
     assert (repair["repair"], repair["first"], repair["entries"]) == ("lost", first + 20, len(lost))
+    report = verify(str(segmented))
+    found = [(finding.kind, finding.index) for finding in report.findings]
+    assert found == [("segment", 1024), ("entry", first + 20)]  # among the lost ones was the record of the last segment
     # The tree has the hashes of the lost lines still: putting them back makes everything right.
     path.write_bytes(b"".join(kept) + b"".join(line + b"\n" for _index, line in before[first + 20 :]))
     with open(path, "ab") as handle:
@@ -192,6 +199,7 @@ def test_a_damaged_tree_is_built_anew_and_has_the_same_root(segmented, damage):
     assert repair.get("same_root", True)
     assert tree_root(leaf_tiles(segmented)[:size]) == base64.b64decode(root)
     assert len(lines_of(segmented)) == size + 1
+    verified(segmented)
 
 
 def test_without_cryptography_the_log_is_kept_and_signed_later(tmp_path):
