@@ -26,6 +26,7 @@ extends_documentation_fragment:
   - scripts.toolkit.attributes
   - scripts.toolkit.attributes.action
   - scripts.toolkit.attributes.bulk
+  - scripts.toolkit.commit_confirm
 options:
   rules:
     description:
@@ -64,22 +65,6 @@ options:
     type: str
     choices: [present, absent]
     default: present
-  confirm_timeout:
-    description: Seconds, V(5) to V(3600), within which a new connection must succeed.
-    type: int
-    default: 30
-  confirm_port:
-    description: Port for the new connection, where it is not the one of this connection.
-    type: int
-  allow_lockout:
-    description:
-      - Apply without proof, and without refusing anything.
-      - For hosts that you reach in another way than ssh.
-    type: bool
-    default: false
-  _confirm:
-    description: What the action plugin tells its remote half. It is refused in a task.
-    type: dict
 seealso:
   - module: scripts.toolkit.sshd_config
 """

@@ -26,6 +26,7 @@ extends_documentation_fragment:
   - scripts.toolkit.attributes
   - scripts.toolkit.attributes.action
   - scripts.toolkit.attributes.bulk
+  - scripts.toolkit.commit_confirm
 options:
   settings:
     description:
@@ -39,24 +40,6 @@ options:
     type: str
     choices: [present, absent]
     default: present
-  confirm_timeout:
-    description: Seconds, V(5) to V(3600), within which a new connection must succeed.
-    type: int
-    default: 30
-  confirm_port:
-    description:
-      - Port for the new connection, as seen from the controller.
-      - By default the port of this connection; if the settings close that one, the first that they open.
-    type: int
-  allow_lockout:
-    description:
-      - Apply without proof, and without refusing anything that sshd takes.
-      - For hosts that you reach in another way than ssh.
-    type: bool
-    default: false
-  _confirm:
-    description: What the action plugin tells its remote half. It is refused in a task.
-    type: dict
 seealso:
   - module: scripts.toolkit.nft_ruleset
 """
