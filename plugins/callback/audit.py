@@ -274,6 +274,7 @@ from ansible_collections.scripts.toolkit.plugins.plugin_utils._audit.controller 
     role_details,
     start_of,
 )
+from ansible_collections.scripts.toolkit.plugins.plugin_utils._audit.deliver import start as deliver
 
 
 def _script(source):
@@ -317,9 +318,8 @@ class CallbackModule(CallbackBase):
         self._started = self._first_started
 
     def _begin(self, source=None, *_args):
-        self._run = run = Run(
-            Settings.from_options(self.get_option), self._say, self._display.warning, describe_role=role_details
-        )
+        settings = Settings.from_options(self.get_option)
+        self._run = run = Run(settings, self._say, self._display.warning, deliver, describe_role=role_details)
         run.begin(start_of(source, _script(source), context.CLIARGS))
         self._secrets = Secrets(run.learn)
         self._result, self._started = run.task_result, run.task_started

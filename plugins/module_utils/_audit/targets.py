@@ -240,6 +240,8 @@ def load_targets(directory: str) -> Targets:
     def take(option: str, default: list, parse: Callable, into: list) -> None:
         entries = settings.get(option, default)
         for text in [entries] if isinstance(entries, str) else entries or ():
+            if not str(text).strip():  # an option that was set to nothing
+                continue
             try:
                 target = parse(str(text), option)
             except ToolkitError as error:

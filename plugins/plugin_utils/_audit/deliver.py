@@ -27,7 +27,7 @@ from ...module_utils._audit.metrics import METRICS_STATE, load_counters
 from ...module_utils._audit.targets import SinkTarget, Targets, WitnessTarget, load_targets
 from ...module_utils._core.errors import InternalError, TimeoutExpired, ToolkitError
 from ...module_utils._core.outcomes import error_from_os
-from . import metrics_sinks, standing
+from . import standing
 from .standing import SINK_DIRECTORY, Standing
 from .witnesses import Newest, announce, newest_checkpoint, push
 
@@ -223,6 +223,8 @@ class _Job:
         if isinstance(target, WitnessTarget):
             self._work = lambda: push(directory, target, newest, known)
         else:
+            from . import metrics_sinks  # with it come HTTP and TLS, which a run has no use for
+
             self._work = lambda: metrics_sinks.send(target, collect(directory, load_counters(directory)), version)
         access = target.access
         self._seconds = access.timeout * _EXCHANGES + 1 if access else _DIRECTORY_SECONDS

@@ -27,7 +27,7 @@ from ...module_utils._audit.tiles import TileReader
 from ...module_utils._core.errors import IntegrityError, ToolkitError, UnavailableError
 from ...module_utils._core.files import read_bytes, write_atomic
 from ...module_utils._core.outcomes import error_from_os
-from . import standing, witness_directory, witness_http, witness_journal
+from . import standing, witness_directory, witness_journal
 
 __all__ = ["Newest", "Reading", "announce", "newest_checkpoint", "push", "read_back", "witnessed"]
 
@@ -96,6 +96,8 @@ def push(directory: str, target: WitnessTarget, newest: Newest, known: int) -> d
 
 
 def _push_http(directory: str, target: WitnessTarget, newest: Newest, known: int) -> dict[str, Any]:
+    from . import witness_http  # with it come HTTP and TLS, which a run has no use for
+
     for _try in range(_TRIES):
         size = newest.checkpoint.size
         proof = functools.partial(consistency_proof, new=size, node=TileReader(directory, size).node)
@@ -148,6 +150,8 @@ def _read(directory: str, target: WitnessTarget, newest: Newest) -> Reading:
     elif target.kind == "directory":
         reading.notes = witness_directory.read(target.path, origin)
     else:
+        from . import witness_http  # see above
+
         kept = read_bytes(_cosigned_path(directory, target))
         if kept is not None:
             lines = kept.rpartition(b"\n\n")[2]

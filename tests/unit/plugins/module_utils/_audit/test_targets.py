@@ -143,6 +143,8 @@ def test_settings_that_are_none_are_told(tmp_path, text):
     assert [target.text for target in targets.witnesses] == ["journal"]
 
 
-def test_no_witnesses_are_none(tmp_path):
-    (tmp_path / "settings.json").write_text('{"witnesses": []}')
-    assert load_targets(str(tmp_path)).witnesses == []
+@pytest.mark.parametrize("nothing", [[], [""], None])
+def test_no_witnesses_are_none(tmp_path, nothing):
+    (tmp_path / "settings.json").write_text(json.dumps({"witnesses": nothing}))
+    targets = load_targets(str(tmp_path))
+    assert (targets.witnesses, targets.wrong) == ([], [])
