@@ -97,6 +97,15 @@ class Log:
         self.descriptor = -1
         self.state = recovery.committed_state(directory)
         self.descriptor = recovery.open_active(directory, self.state)
+        try:
+            self._begin()
+        except BaseException:
+            os.close(self.descriptor)
+            raise
+
+    def _begin(self) -> None:
+        """Load the tree and append what is owed: repairs, and events about keys."""
+        directory = self.directory
         self._seal = Seal(directory, self.state, self.descriptor, self.warn)
         for journal in [run_id for run_id in self.state.journals if not os.path.exists(self.journal_path(run_id))]:
             del self.state.journals[journal]

@@ -227,16 +227,21 @@ def pad_lost(directory: str, active: int, state: State, stop: int, reason: str) 
     details = {"repair": "lost", "first": first, "entries": stop - first, "reason": reason, "kept": []}
     if details not in state.repairs:
         state.repairs.append(details)
-    os.ftruncate(active, state.bytes)
-    for begin in range(first, stop, 1 << 14):
-        indexes = range(begin, min(stop, begin + (1 << 14)))
-        data = b"".join(b'{"event_type":"LOST","index":%d}\n' % index for index in indexes)
-        view = memoryview(data)
-        while view:
-            view = view[os.write(active, view) :]
-        state.bytes += len(data)
-    state.entries = stop
-    os.fsync(active)
+    size = state.bytes
+    os.ftruncate(active, size)
+    try:
+        for begin in range(first, stop, 1 << 14):
+            indexes = range(begin, min(stop, begin + (1 << 14)))
+            data = b"".join(b'{"event_type":"LOST","index":%d}\n' % index for index in indexes)
+            size += len(data)
+            view = memoryview(data)
+            while view:
+                view = view[os.write(active, view) :]
+        os.fsync(active)
+    except OSError:
+        os.ftruncate(active, state.bytes)
+        raise
+    state.bytes, state.entries = size, stop
     store_state(directory, state)
 
 

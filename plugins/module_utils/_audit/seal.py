@@ -16,7 +16,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 
-from .._core.errors import DependencyError, IntegrityError, ToolkitError
+from .._core.errors import DependencyError, IntegrityError
 from .._core.files import read_bytes
 from . import recovery
 from .checkpoint import CHECKPOINT_NAME, Checkpoint, parse, sign
@@ -94,7 +94,7 @@ class Seal:
             self._open(active)
         except DependencyError as error:
             self._give_up(f"The log is kept without a signed checkpoint: {error.message}")
-        except (ToolkitError, OSError) as error:
+        except Exception as error:  # pylint: disable=broad-exception-caught # the entries come first, whatever it is
             self._give_up(f"The log is kept, but its checkpoint can't be brought up to date: {error}")
 
     def _give_up(self, text: str) -> None:
@@ -127,7 +127,7 @@ class Seal:
                 self._tree.append(self._hashes)
                 self._hashes.clear()
             self._catch_up(self._state.entries)  # what was not noted
-        except (ToolkitError, OSError) as error:
+        except Exception as error:  # pylint: disable=broad-exception-caught # as above
             self._give_up(f"The log is kept, but its tree can't be brought up to date: {error}")
 
     def _catch_up(self, size: int) -> None:
@@ -151,7 +151,7 @@ class Seal:
             self._signed = self._state.sealed = head.size
             self._tree.clean()
             self._ring.settle()
-        except (ToolkitError, OSError) as error:
+        except Exception as error:  # pylint: disable=broad-exception-caught # as above
             self._give_up(f"The log is kept, but its checkpoint can't be written: {error}")
             return False
         return True

@@ -100,8 +100,8 @@ def measure(
 
     :param rate: events a second of all processes together, ``None`` for as many as possible.
     :param checkpoint: seconds between two times at which a run is taken in while it goes on.
-    :return: ``events_per_second`` (while writing), ``cpu_us`` (per event), ``median_ms`` and ``worst_ms`` until an event
-        is durable, ``integrated_per_second`` (what the end of all runs took), ``entries``.
+    :return: ``events_per_second`` (while writing), ``cpu_us`` (per event), ``median_ms`` and ``worst_ms`` until an
+        event is durable, ``integrated_per_second`` (what the end of all runs took), ``entries``.
     """
     pipes = []
     for _number in range(processes):
