@@ -82,7 +82,7 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
 
 
 _HELP = {
-    "run": "the run's id, or its beginning or end",
+    "run": "the run's id, or an end of it; last, last~1",
     "event": "the event's type, such as TASK_RESULT",
     "script": "the playbook, with or without its directory",
     "user": "who ran it",

@@ -10,6 +10,7 @@ import os
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple, TypeVar
 
@@ -141,6 +142,7 @@ class Index:
         :raises ValidationError: the cursor is none.
         """
         found: list[tuple[int, dict]] = []
+        filters = self._named(filters)
         for number, entry in self._numbered(filters, _number(cursor) if cursor else None, newest, limit + 1):
             if holds is None or holds(entry["details"]):
                 found.append((number, entry))
@@ -154,7 +156,7 @@ class Index:
         self, filters: Filters, newest: bool = False, holds: Callable[[object], bool] | None = None
     ) -> Iterator[dict]:
         """Yield all entries that match, by default the oldest first; memory use does not grow with their number."""
-        for _number, entry in self._numbered(filters, None, newest, _PAGE):
+        for _number, entry in self._numbered(self._named(filters), None, newest, _PAGE):
             if holds is None or holds(entry["details"]):
                 yield entry
 
@@ -192,6 +194,7 @@ class Index:
 
     def count(self, filters: Filters) -> int:
         """Return how many entries match."""
+        filters = self._named(filters)
 
         def work() -> int:
             selection = self.store.select(filters, found="count(*)")
@@ -201,7 +204,7 @@ class Index:
 
     def counts(self, field: str, filters: Filters) -> dict[str | None, int]:
         """Return how many matching entries there are for each value of a field, the most frequent first."""
-        column = COLUMNS[FIELDS.index(field)]
+        column, filters = COLUMNS[FIELDS.index(field)], self._named(filters)
 
         def work() -> dict[str | None, int]:
             selection = self.store.select(filters, found=f"e.id, e.{column} AS word")
@@ -222,9 +225,18 @@ class Index:
 
     def span(self, filters: Filters) -> tuple[int, int] | None:
         """Return the times (milliseconds) of the first and last entry that match; ``None`` when there is none."""
+        filters = self._named(filters)
         first = self._safely(lambda: self._rows(filters, None, False, 1))
         last = self._safely(lambda: self._rows(filters, None, True, 1))
         return (time_of(first[0][0]), time_of(last[0][0])) if first and last else None
+
+    def _named(self, filters: Filters) -> Filters:
+        """Return the filters with the ids of runs that are given by their place, such as ``last``."""
+        runs = filters.fields.get("run", ())
+        if not any(_LAST.fullmatch(run) for run in runs):
+            return filters
+        known = tuple(self.run(run) if _LAST.fullmatch(run) else run for run in runs)
+        return replace(filters, fields={**filters.fields, "run": known})
 
     def run(self, name: str) -> str:
         """Return the id of a run from the beginning or end of it, or from ``last``, ``last~1`` (the one before), ...

@@ -19,12 +19,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from index_trail import Trail, at, salts
 
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.erase import erase
 from ansible_collections.scripts.toolkit.plugins.module_utils._audit.index import catch_up as catch_up_module
 from ansible_collections.scripts.toolkit.plugins.module_utils._audit.index.catch_up import catch_up
 from ansible_collections.scripts.toolkit.plugins.module_utils._audit.index.index import Index
 from ansible_collections.scripts.toolkit.plugins.module_utils._audit.index.rows import RowMaker, record_of, row_id
 from ansible_collections.scripts.toolkit.plugins.module_utils._audit.index.source import Source
 from ansible_collections.scripts.toolkit.plugins.module_utils._audit.index.sqlite import SqliteStore
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.prune import prune
 from ansible_collections.scripts.toolkit.plugins.module_utils._audit.query import Filters
 from ansible_collections.scripts.toolkit.plugins.module_utils._core.errors import NotFoundError
 
@@ -259,7 +261,7 @@ STRANGE = [
     b"[]",
     b'{"event_type":7,"run_id":"x"}',
     b'{"event_type":"TASK_RESULT","run_id":"a","details":"text","timestamp":"yesterday","salt":5}',
-    b'{"event_type":"X","run_id":"a\\u0000","details":{"host":"\\u0000","msg":"\\ud800 half"},"timestamp":"9999-01-01"}',
+    b'{"event_type":"X","run_id":"a\\u0000","details":{"host":"\\u0000","msg":"\\ud800 half"},"timestamp":"9999"}',
     b'{"event_type":"X","run_id":"b","details":{"host":["list"],"deep":[[["x"]]]},"timestamp":"2026-01-02T03:04:05+02:00"}',
     b'{"event_type":"X","run_id":"c","timestamp":"1931-01-01T00:00:00.000Z","more":[1,{"a":null}]}',
     b"[" * 100_000,
@@ -299,3 +301,59 @@ def test_its_files_are_private(trail):
         files = list(trail.directory.glob("index.sqlite*"))
         assert len(files) == 4
         assert {os.stat(path).st_mode & 0o777 for path in files} == {0o600}
+
+
+def canaries(directory):
+    """Return the files of the index in which the word of the erased entries still is."""
+    return [path.name for path in directory.glob("index.sqlite*") if b"canary" in path.read_bytes().lower()]
+
+
+@pytest.fixture
+def marked(trail):
+    """A trail with three entries that are to go, among 600, in an index that has merged and freed pages."""
+    for number in range(3):
+        trail.run(*({"host": f"web{n % 9}", "msg": f"message {n} of many words"} for n in range(200)))
+        trail.run({"host": f"canary{number}", "msg": f"canary-message {number}", "path": f"/home/canary{number}"},
+                  user=f"canary{number}", script=f"/srv/canary{number}.yml")  # fmt: skip
+        trail.found()
+    return trail
+
+
+def test_erased_entries_leave_no_trace_in_the_index(marked):
+    gone = [entry["index"] for entry in marked.log() if "canary" in json.dumps(entry)]
+    assert len(gone) == 9
+    assert len(marked.found(text="canary*")) == 9
+    assert canaries(marked.directory) == ["index.sqlite"]
+    erase(str(marked.directory), gone, "a test")
+    found = marked.found()
+    assert found == marked.log()
+    assert not {entry["index"] for entry in found} & set(gone)
+    assert marked.found(text="canary*") == marked.found(host="canary*") == []
+    assert canaries(marked.directory) == []
+    (marked.directory / "index.sqlite").unlink()
+    assert marked.found() == found
+
+
+def test_pruned_entries_leave_no_trace_in_the_index(trail, monkeypatch):
+    clock = at(monkeypatch, 1_700_000_000_000)
+    for number in range(6):
+        clock.milliseconds += 86_400_000
+        trail.run(*({"host": f"canary{number}" if number < 3 else "web1", "msg": f"message {n}"} for n in range(300)))
+        trail.found()
+    assert prune(str(trail.directory), keep=600)["entries"] >= 900
+    found = trail.found()
+    assert found == trail.log()
+    assert found[0]["index"] >= 900
+    assert canaries(trail.directory) == []
+    assert trail.found(text="message 7", host="canary0") == []
+
+
+def test_nobody_erases_from_the_index_by_claiming_it(trail):
+    run = trail.start()
+    run.task(host="web1", msg="still there")
+    run.event("ENTRY_ERASED", index=2, leaf_hash="00")
+    run.event("LOG_PRUNED", minimum_index=1000)
+    run.end()
+    trail.integrate()
+    assert len(trail.found(text="still there")) == 1
+    assert trail.found() == trail.log()
