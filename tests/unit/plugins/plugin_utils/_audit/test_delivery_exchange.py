@@ -7,18 +7,12 @@
 from __future__ import annotations
 
 import base64
-import datetime
 import json
 import re
-import ssl
 import threading
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
-from delivery_lab import Rough, answering, http, request_of
+from delivery_lab import Rough, answering, certificate, http, request_of
 
 from ansible_collections.scripts.toolkit.plugins.module_utils._audit.figures import Family, Histogram, Sample
 from ansible_collections.scripts.toolkit.plugins.module_utils._audit.targets import Access, parse_sink
@@ -158,31 +152,6 @@ def test_a_token_file_that_holds_none(tmp_path, content):
     with Rough(answering(http(200))) as server, pytest.raises(ValidationError, match="holds no secret"):
         ask(server, token_file=str(tmp_path / "token"))
     assert server.connections == 0
-
-
-def certificate(directory, name="localhost"):
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.timezone.utc)
-    built = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    (directory / "cert.pem").write_bytes(built.public_bytes(serialization.Encoding.PEM))
-    no_password = serialization.NoEncryption()
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, no_password)
-    (directory / "key.pem").write_bytes(pem)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(directory / "cert.pem", directory / "key.pem")
-    return context
 
 
 def over_tls(context, work):

@@ -13,7 +13,7 @@ import stat
 import struct
 
 import pytest
-from delivery_lab import ORIGIN, Log, Rough, Witness, answering, consistent, http
+from delivery_lab import ORIGIN, Log, Rough, Witness, answering, certificate, consistent, http
 
 from ansible_collections.scripts.toolkit.plugins.module_utils._audit.checkpoint import parse
 from ansible_collections.scripts.toolkit.plugins.module_utils._audit.targets import parse_witness
@@ -215,15 +215,31 @@ def test_a_slow_witness_is_left_after_its_time(log, witness):
         hand(log, witness.target.replace("#", "?timeout=0.2#"))
 
 
-def test_the_checkpoint_that_grows_meanwhile_is_the_one_that_is_handed_over(log, witness):
-    """The tiles at the edge of the tree are replaced when it grows, so an old checkpoint may lack its proof."""
-    log.grow(3)
-    hand(log, witness.target)
+def test_a_witness_with_a_certificate_of_ones_own_authority(log, tmp_path):
+    context = certificate(tmp_path)
+    with Witness(tmp_path / "tls.state", log.signer.verifier.vkey, context=context) as secure:
+        log.grow(4)
+        target = secure.target.replace("127.0.0.1", "localhost")
+        assert target.startswith("https://")
+        with pytest.raises(UnavailableError, match="certificate is not trusted"):
+            hand(log, target)
+        assert hand(log, target.replace("#", f"?ca_file={tmp_path}/cert.pem#"))["size"] == 4
+        assert len(secure.requests) == 1
+
+
+def test_a_log_that_grew_meanwhile_is_not_taken_for_one_that_was_cut(log, witness):
     log.grow(3)
     old = newest_checkpoint(str(log.directory))
     log.grow(3)
-    held = push(str(log.directory), parse_witness(witness.target), old, 3)
-    assert held["size"] == witness.held()["size"] == 9
+    hand(log, witness.target)  # somebody was faster
+    held = push(str(log.directory), parse_witness(witness.target), old, 0)
+    assert held["size"] == witness.held()["size"] == 6
+
+
+def test_tiles_that_are_gone_are_told(log, witness):
+    log.grow(3)
+    hand(log, witness.target)
+    log.grow(3)
     for path in (log.directory / "tile").rglob("*"):
         if path.is_file():
             path.unlink()
