@@ -319,9 +319,12 @@ class CallbackModule(CallbackBase):
 
     def _begin(self, source=None, *_args):
         settings = Settings.from_options(self.get_option)
-        self._run = run = Run(settings, self._say, self._display.warning, deliver, describe_role=role_details)
+        self._secrets = secrets = Secrets()
+        self._run = run = Run(
+            settings, self._say, self._display.warning, deliver, role_details, included=secrets.look_at_included
+        )
+        secrets.found = run.learn
         run.begin(start_of(source, _script(source), context.CLIARGS))
-        self._secrets = Secrets(run.learn)
         self._result, self._started = run.task_result, run.task_started
         return run
 

@@ -47,14 +47,14 @@ class _Task:
     """What is the same for all results of a task."""
 
     __slots__ = (
-        *("become", "constant", "delegates", "hidden", "kind", "loop", "own", "predicts", "silent", "special"),
-        "touches",
+        *("become", "constant", "delegates", "hidden", "includes", "kind", "loop", "own", "predicts", "silent"),
+        *("special", "touches"),
     )
 
     def __init__(self, constant: dict, kind: str) -> None:
         self.constant, self.kind = constant, kind
         self.hidden = self.loop = self.delegates = self.own = self.predicts = self.touches = False
-        self.silent = self.special = False
+        self.includes = self.silent = self.special = False
         self.become: dict | None = None
 
 
@@ -64,6 +64,7 @@ class Events:
     :param detail: how much of a result is told: ``none``, ``digest``, ``summary`` or ``full`` (redacted).
     :param groups: the host groups that are counted by themselves.
     :param role_seen: called with each role whose task has a result, once per task.
+    :param included: called with the task and the result of each ``include_vars``, before anything is recorded of it.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Events:
         diff: bool = False,
         groups: Iterable[str] = (),
         role_seen: Callable[[Any], object] | None = None,
+        included: Callable[[Any, Mapping], object] | None = None,
     ) -> None:
         self.tally = Tally()
         self.plays = 0
@@ -85,6 +87,7 @@ class Events:
         self._sensitive = SensitivePaths(sensitive_paths)
         self._wanted_groups = frozenset(groups)
         self._role_seen = role_seen
+        self._included = included
         self.started: dict[tuple[str, str], float] = {}  # by host and task, in seconds of the monotonic clock
         self._tasks: dict[str, _Task] = {}
         self._groups: dict[str, tuple[str, ...]] = {}
@@ -130,6 +133,8 @@ class Events:
                     data = result.result
                 except AttributeError:
                     data = result._result
+                if known.includes and self._included is not None:
+                    self._included(task, data)
                 if "censored" in data or data.get("_ansible_no_log"):
                     details["no_log"] = True
         elif known.hidden:
@@ -242,6 +247,7 @@ class Events:
         known.own = action.startswith("scripts.toolkit.")
         known.predicts = getattr(task, "check_mode", None) is True
         known.touches = label in _COMMANDS or label in _READERS
+        known.includes = label == "ansible.builtin.include_vars"
         known.special = known.own or known.touches
         known.silent = label in _SILENT and self._detail in ("none", "summary")
         if known.predicts:

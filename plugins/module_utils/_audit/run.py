@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from .._core.errors import ToolkitError
+from .blobs import write as write_blob
 from .canonical import encode, plain
 from .ending import end_details, run_status
 from .events import Events
@@ -27,11 +28,6 @@ from .recorder import MAX_LINE, Identity, Recorder
 from .redact import Redactor
 from .settings import Settings, changes, gap_since_last_run, load_settings, save_settings
 from .signals import TerminationWatch, deferred_signals
-
-try:
-    from .blobs import write as write_blob
-except ImportError:
-    write_blob = None
 
 __all__ = ["RUN_ID_VARIABLE", "Run", "Start", "recording_run_id"]
 
@@ -70,6 +66,7 @@ class Run:
     :param warn: shows a warning to the user.
     :param deliver: called with the log's directory when there may be something for other machines.
     :param describe_role: gives what the end of the run tells of a role.
+    :param included: called with the task and the result of an ``include_vars``.
     """
 
     def __init__(
@@ -79,6 +76,7 @@ class Run:
         warn: Callable[[str], None],
         deliver: Callable[[str], object] | None = None,
         describe_role: Callable[[Any], dict] | None = None,
+        included: Callable[[Any, Mapping], object] | None = None,
     ) -> None:
         self.settings = settings
         self.must_stop = False
@@ -87,6 +85,7 @@ class Run:
         self._warn = warn
         self._deliver = deliver
         self._describe_role = describe_role
+        self._included = included
         self._pid = os.getpid()
         self._events: Events | None = None
         self._recorder: Recorder | None = None
@@ -117,6 +116,7 @@ class Run:
                 settings.diff,
                 settings.metrics_groups,
                 self._role_seen,
+                self._included,
             )
             identity = Identity.of_this_process(start.command_line)
             self._playbooks_left, self._script = max(start.playbooks, 1), start.script
@@ -209,8 +209,8 @@ class Run:
         self._hosts = {host: dict(counts) for host, counts in hosts.items()}
         self._playbooks_left -= 1
         if self._playbooks_left <= 0:
-            self._end(run_status(self._hosts))
-            self._settle()
+            self._attempt(self._end, run_status(self._hosts))
+            self._attempt(self._settle)
 
     def trouble(self, error: Exception) -> None:
         """Tell the user of an error in the trail, each kind once, and note whether the run must stop."""
@@ -241,7 +241,7 @@ class Run:
             if not isinstance(details.get(key), (dict, list)):
                 continue
             data = encode(plain(details.pop(key), self.redactor.known))
-            if len(data) > self.settings.blob_limit or write_blob is None:
+            if len(data) > self.settings.blob_limit:
                 details[f"{key}_left_out"] = {"bytes": len(data)}
             else:
                 details[f"{key}_blob"] = write_blob(self.settings.log_directory, data)
@@ -263,6 +263,8 @@ class Run:
 
     def _settle(self) -> None:
         """Hand the journal over, count the run and say where everything lies."""
+        if self._recorder.lost:
+            self._warn(f"The audit trail is incomplete: {self._recorder.lost} events of this run are lost.")
         with deferred_signals():
             metrics = MetricsSink(self.settings.log_directory, self.settings.metrics_path)
             self._recorder.close()
@@ -271,8 +273,6 @@ class Run:
                 self._attempt(metrics.publish)
         if self._deliver is not None:
             self._attempt(self._deliver, self.settings.log_directory)
-        if self._recorder.lost:
-            self._warn(f"The audit trail is incomplete: {self._recorder.lost} events of this run are lost.")
         if self.settings.show_location:
             run_id = self._recorder.identity.run_id
             where = os.path.join(self.settings.log_directory, LOG_NAME)

@@ -14,13 +14,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-__all__ = ["MIN_SECRET", "Vaulted"]
+__all__ = ["MIN_SECRET", "Vaulted", "is_encrypted"]
 
 MIN_SECRET = 6
 """Characters of the shortest value that is taken for a secret; shorter ones would turn up everywhere."""
 
 _HEADER = b"$ANSIBLE_VAULT;"
 _MIN_LINE = 12
+_MOST_BYTES = 16 << 20
 _MAX_DEPTH = 32
 
 
@@ -44,14 +45,14 @@ class Vaulted:
             return
         for path in [path for path in list(cache) if path not in self._files]:
             self._files.add(path)
-            self.look(cache.get(path), encrypted=_is_encrypted(path))
+            self.look(cache.get(path), encrypted=is_encrypted(path))
 
     def look_at_inventory(self, inventory: Any, sources: Iterable[str]) -> None:
         """Look at the variables of all hosts and groups, once per inventory."""
         if inventory is None or id(inventory) in self._inventories:
             return
         self._inventories.add(id(inventory))
-        encrypted = any(_is_encrypted(str(source)) for source in sources)
+        encrypted = any(is_encrypted(str(source)) for source in sources)
         for members in (getattr(inventory, "groups", None), getattr(inventory, "hosts", None)):
             for member in (members or {}).values():
                 self.look(member.vars, encrypted)
@@ -88,9 +89,10 @@ class Vaulted:
                     self._found(line.strip())
 
 
-def _is_encrypted(path: str) -> bool:
+def is_encrypted(path: str, inside: bool = False) -> bool:
+    """Return whether the file is encrypted as a whole, or with ``inside`` whether anything in it is."""
     try:
         with open(path, "rb") as handle:
-            return handle.read(len(_HEADER)) == _HEADER
+            return _HEADER in handle.read(_MOST_BYTES) if inside else handle.read(len(_HEADER)) == _HEADER
     except (OSError, ValueError):
         return False

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible import constants
@@ -19,7 +19,7 @@ from ansible.parsing.utils.yaml import from_yaml
 from ansible_collections.scripts.toolkit.plugins.module_utils._audit.canonical import plain
 from ansible_collections.scripts.toolkit.plugins.module_utils._audit.command_line import extra_var_names, rebuild
 from ansible_collections.scripts.toolkit.plugins.module_utils._audit.run import Start
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.vaulted import Vaulted
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.vaulted import Vaulted, is_encrypted
 from ansible_collections.scripts.toolkit.plugins.plugin_utils._audit.project import (
     collections_in_use,
     digest,
@@ -147,19 +147,17 @@ def play_details(play: Any) -> dict:
 
 
 class Secrets:
-    """The plain texts of what ansible-core marks as encrypted, as far as they are known; see ``vaulted``.
+    """The plain texts of what ansible-core marks as encrypted, as far as they are known; see ``vaulted``. ``found`` is
+    called with new ones."""
 
-    :param found: takes the new ones.
-    """
-
-    def __init__(self, found: Any) -> None:
+    def __init__(self) -> None:
         names = ("EncryptedString", "AnsibleVaultEncryptedUnicode")
         kinds = tuple(kind for kind in (getattr(vault, name, None) for name in names) if isinstance(kind, type))
         if not kinds:  # ansible-core 2.18
             from ansible.parsing.yaml.objects import AnsibleVaultEncryptedUnicode
 
             kinds = (AnsibleVaultEncryptedUnicode,)
-        self._found = found
+        self.found: Callable[[list[str]], object] = list
         self._new: list[str] = []
         self._loader: Any = None
         self._vaulted = Vaulted(kinds, self._new.append)
@@ -185,7 +183,31 @@ class Secrets:
             self._vaulted.look_at_loader(self._loader)
         if self._new:
             new, self._new[:] = list(self._new), []
-            self._found(new)
+            self.found(new)
+
+    def look_at_included(self, task: Any, data: Mapping) -> None:
+        """Look at the files that ``include_vars`` has read in a worker, which keeps what it knows to itself.
+
+        :param data: the result; it names no files where one of them is encrypted as a whole.
+        """
+        if not self._has_secrets():
+            return
+        paths = data.get("ansible_included_var_files")
+        if not isinstance(paths, (list, tuple)):
+            args = task.args
+            name = args.get("file") or args.get("_raw_params") or args.get("dir")
+            found = self._loader.path_dwim_relative_stack(task.get_search_path(), "vars", str(name)) if name else None
+            paths = [found] if found else []
+        for path in paths:
+            self._look_at_file(str(path))
+        self.look_again()
+
+    def _look_at_file(self, path: str) -> None:
+        if os.path.isdir(path):
+            for name in sorted(os.listdir(path)):
+                self._look_at_file(os.path.join(path, name))
+        elif is_encrypted(path, inside=True):
+            self._vaulted.look(self._loader.load_from_file(path, cache="none"), is_encrypted(path))
 
     def _has_secrets(self) -> bool:
         """Return whether a vault password is loaded: without one nothing could be decrypted."""

@@ -16,8 +16,9 @@ import sys
 import time
 from pathlib import Path
 
-__all__ = ["ARGUMENTS", "Controller", "wait_for"]
+__all__ = ["ARGUMENTS", "COLLECTIONS", "Controller", "wait_for"]
 
+COLLECTIONS = Path(__file__).resolve().parents[6]
 PROGRAMS = Path(sys.executable).parent
 ARGUMENTS = f"ansible_connection=local ansible_python_interpreter={sys.executable} ansible_remote_tmp={{tmp}}"
 
@@ -44,6 +45,7 @@ class Controller:
         dropped = ("ANSIBLE_", "SCRIPTS_TOOLKIT_", "SUDO_", "GIT_", "AWX_", "JOB_")
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
         self.environment.update(ANSIBLE_COLLECTIONS_PATH=str(collections), ANSIBLE_NOCOLOR="1")
+        self.environment["PATH"] = f"{PROGRAMS}:{self.environment['PATH']}"
         self.configure()
 
     def configure(self, defaults="", **options):

@@ -6,12 +6,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-from audit_lab import Controller
-
-COLLECTIONS = Path(__file__).resolve().parents[6]
+from audit_lab import COLLECTIONS, Controller
 
 
 @pytest.fixture

@@ -1,0 +1,57 @@
+# Copyright (c) 2026, scripts.toolkit contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.custom import EVENTS_KEY, event_type_problem
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.run import recording_run_id
+from ansible_collections.scripts.toolkit.plugins.module_utils._core.errors import (
+    DependencyError,
+    ToolkitError,
+    ValidationError,
+)
+
+ARGUMENT_SPEC = {
+    "event_type": {"type": "str", "required": True},
+    "details": {"type": "dict", "default": {}},
+    "require": {"type": "bool", "default": False},
+}
+
+
+class ActionModule(ActionBase):
+    """Puts an event into the result, which the audit callback records; makes no remote call."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    _supports_async = False
+    _supports_check_mode = True
+
+    def run(self, tmp=None, task_vars=None):
+        result = super().run(tmp, task_vars)
+        del tmp
+        _validation, options = self.validate_argument_spec(argument_spec=ARGUMENT_SPEC)
+        result.update(changed=False, failed=False)
+        try:
+            result.update(_event(options))
+        except ToolkitError as error:
+            result.update(error.as_result())
+        return result
+
+
+def _event(options):
+    problem = event_type_problem(options["event_type"])
+    if problem:
+        raise ValidationError(f"event_type: {problem}.", hint="Choose another one, such as DEPLOYMENT.")
+    run_id = recording_run_id()
+    if run_id is None and options["require"]:
+        raise DependencyError(
+            "This run is not recorded: the callback scripts.toolkit.audit is not active.",
+            hint="Enable it: callbacks_enabled = scripts.toolkit.audit.",
+        )
+    told = {"recorded": run_id is not None, "run_id": run_id}
+    if run_id is not None:
+        told[EVENTS_KEY] = [{"event_type": options["event_type"], "details": options["details"]}]
+    return told
