@@ -18,7 +18,7 @@ from .._core.errors import IntegrityError
 from .._core.files import read_bytes
 from .merkle import Frontier, range_nodes
 from .scan import Scanned
-from .tiles import HASH_SIZE, TILE_WIDTH, TileReader, tile_path, tile_root
+from .tiles import HASH_SIZE, TILE_BYTES, TILE_WIDTH, TileReader, partial_tiles, tile_path, tile_root
 
 __all__ = ["TreeCheck"]
 
@@ -36,21 +36,22 @@ class TreeCheck:
         self.reader = TileReader(directory, size)
         self.differ: set[int] = set()
         self.entries_wrong: set[int] = set()
-        self.problem: IntegrityError | None = None
+        self.pruned_wrong: list[int] = []
         self._directory = directory
         self._first = minimum // TILE_WIDTH
-        self._stop = max(self._first, size // TILE_WIDTH)
-        self._roots = bytearray((self._stop - self._first) * HASH_SIZE)
-        self._known = bytearray(self._stop - self._first)
+        self._stop = size // TILE_WIDTH
+        self._roots = bytearray(self._stop * HASH_SIZE)
+        self._known = bytearray(self._stop)
         self._heads: dict[int, bytes] = {}
-        self._minimum = minimum
         self._from_tiles = False
+        # The log may grow meanwhile, and then these go.
+        self._edge = {part[:2]: self._file(tile_path(*part)) for part in partial_tiles(size)}
 
     def take(self, found: Scanned) -> None:
         """Take in a part."""
-        at = found.part.first // TILE_WIDTH - self._first
+        at = found.part.first // TILE_WIDTH
         count = min(len(found.roots) // HASH_SIZE, len(self._known) - at)
-        if at >= 0 and count > 0:
+        if count > 0:
             self._roots[at * HASH_SIZE : (at + count) * HASH_SIZE] = found.roots[: count * HASH_SIZE]
             self._known[at : at + count] = b"\x01" * count
         self._heads.update(found.heads)
@@ -62,7 +63,8 @@ class TreeCheck:
         Afterwards :attr:`differ` holds the numbers of the tiles of level 0 that differ from the lines, and
         :attr:`entries_wrong` those of them where the lines are wrong; where nothing fits, all of them.
         """
-        self.differ.update(self._first + at for at in range(len(self._known)) if not self._known[at])
+        upper = self._take_pruned()
+        self.differ.update(number for number in range(self._first, self._stop) if not self._known[number])
         width = self.size % TILE_WIDTH
         stored = self._stored(self._stop) if width else b""
         tail = self._heads.get(self.size) if width else b""
@@ -71,7 +73,33 @@ class TreeCheck:
         if stored != tail:
             self.differ.add(self._stop)
         lines = bytes(self._roots)
-        if tail is not None and all(self._known) and self._root(self.size, tail) == root:
+        for by_upper in (False, True) if upper else (False,):
+            if by_upper:  # a tile of the pruned part is wrong, unless the one above it is
+                for number, digest in upper.items():
+                    self._roots[number * HASH_SIZE : (number + 1) * HASH_SIZE] = digest
+                self.pruned_wrong = sorted(upper)
+            if self._settle(root, stored, tail):
+                return True
+            self._roots[:] = lines
+        self.pruned_wrong = []
+        self.entries_wrong = set(self.differ)
+        return False
+
+    def _take_pruned(self) -> dict[int, bytes]:
+        """Take the tiles of pruned entries as they are; return what the level above says where that differs."""
+        upper = {}
+        for number in range(min(self._first, self._stop)):
+            data, above = self._stored(number), self._parent(number)
+            digest = tile_root(data) if data else above
+            if digest is not None:
+                self._roots[number * HASH_SIZE : (number + 1) * HASH_SIZE] = digest
+            if above is not None and digest != above:
+                upper[number] = above
+        return upper
+
+    def _settle(self, root: bytes | None, stored: bytes | None, tail: bytes | None) -> bool:
+        lines = bytes(self._roots)
+        if tail is not None and all(self._known[self._first :]) and self._root(self.size, tail) == root:
             return True
         if root is None:
             return False
@@ -84,7 +112,7 @@ class TreeCheck:
                     continue
                 data = self._stored(number)
                 digest = tile_root(data) if data else None
-                at = (number - self._first) * HASH_SIZE
+                at = number * HASH_SIZE
                 if blame_by_parent and self._parent(number) == lines[at : at + HASH_SIZE]:
                     continue
                 wrong.add(number)
@@ -94,11 +122,16 @@ class TreeCheck:
                     self.entries_wrong = wrong if last == stored else wrong - {self._stop}
                     self._from_tiles = True
                     return True
-        self._roots[:] = lines
-        self.entries_wrong = set(self.differ)
         return False
 
+    def _file(self, path: str) -> bytes | None:
+        return read_bytes(os.path.join(self._directory, path))
+
     def _stored(self, number: int) -> bytes | None:
+        """Return a tile of level 0, ``None`` where there is none of the right length."""
+        if (0, number) in self._edge:
+            data = self._edge[(0, number)]
+            return data if data and len(data) == self.reader.width(0, number) * HASH_SIZE else None
         try:
             return self.reader.tile(0, number)
         except IntegrityError:
@@ -120,33 +153,18 @@ class TreeCheck:
             data += self._stored(number) or bytes(self.reader.width(0, number) * HASH_SIZE)
         return bytes(data[: (stop - first) * HASH_SIZE])
 
-    def _base(self) -> Frontier:
-        return Frontier(self._minimum, self.reader.node)
+    def _root(self, size: int, tail: bytes) -> bytes:
+        return dict(self._roots_at([(size, tail)]))[size]
 
-    def _root(self, size: int, tail: bytes) -> bytes | None:
-        return dict(self.roots([(size, tail)])).get(size)
-
-    def roots(self, sizes: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, bytes | None]]:
-        """Yield ``(size, root)`` of earlier trees, in order; ``None`` where the pruned part hides it.
+    def _roots_at(self, sizes: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
+        """Yield ``(size, root)`` of earlier trees, in order.
 
         :param sizes: sizes in order, each with the leaf hashes of its last tile.
         """
-        try:
-            frontier = self._base()
-        except IntegrityError as error:
-            self.problem = error
-            for size, _tail in sizes:
-                yield size, None
-            return
+        frontier = Frontier()
         for size, tail in sizes:
-            if size < self._minimum:
-                try:
-                    yield size, self.reader.root(size)
-                except IntegrityError:
-                    yield size, None
-                continue
             while frontier.size // TILE_WIDTH < size // TILE_WIDTH:
-                at = (frontier.size // TILE_WIDTH - self._first) * HASH_SIZE
+                at = frontier.size // TILE_WIDTH * HASH_SIZE
                 frontier.append(bytes(self._roots[at : at + HASH_SIZE]), 8)
             rest = []
             for level, number in range_nodes(0, len(tail) // HASH_SIZE):
@@ -154,44 +172,38 @@ class TreeCheck:
                 rest.append(tile_root(tail[start : start + (HASH_SIZE << level)]))
             yield size, frontier.root(rest)
 
-    def root_at(self, sizes: Iterable[int]) -> dict[int, bytes | None]:
-        """Return the root that the log had at each of these sizes; ``None`` where that can't be known."""
+    def root_at(self, sizes: Iterable[int]) -> dict[int, bytes]:
+        """Return the root that the log had at each of these sizes, without those where that can't be known."""
         wanted = []
         for size in sorted(set(sizes)):
             width = size % TILE_WIDTH
             tail = self._heads.get(size, b"") if width else b""
             if width and (self._from_tiles or len(tail) != width * HASH_SIZE):
                 tail = (self._stored(size // TILE_WIDTH) or b"")[: width * HASH_SIZE]
-            if size > self.size or (len(tail) != width * HASH_SIZE and size >= self._minimum):
-                continue
-            wanted.append((size, tail))
-        return dict(self.roots(wanted))
+            if size <= self.size and len(tail) == width * HASH_SIZE:
+                wanted.append((size, tail))
+        return dict(self._roots_at(wanted))
 
     def wrong_tiles(self) -> Iterator[tuple[str, list[int]]]:
         """Yield the path of every tile above level 0 that is wrong, and the numbers of the hashes on its level that
         are; none for a tile that is missing or has the wrong length."""
-        level, base, row = 1, self._first, bytes(self._roots)
-        count = self.size // TILE_WIDTH
+        level, row, count = 1, bytes(self._roots), self._stop
         while count:
             upper = bytearray()
-            upper_base = -(-base // TILE_WIDTH)
-            for number in range(base // TILE_WIDTH, -(-count // TILE_WIDTH)):
+            for number in range(-(-count // TILE_WIDTH)):
                 width = min(TILE_WIDTH, count - number * TILE_WIDTH)
-                start = (number * TILE_WIDTH - base) * HASH_SIZE
-                expected = row[max(0, start) : start + width * HASH_SIZE]
+                expected = row[number * TILE_BYTES : number * TILE_BYTES + width * HASH_SIZE]
                 path = tile_path(level, number, width)
-                stored = read_bytes(os.path.join(self._directory, path))
-                if stored is not None and start < 0 and len(stored) == width * HASH_SIZE:
-                    expected = stored[:-start] + expected
-                if stored != expected:
+                stored = self._edge[(level, number)] if (level, number) in self._edge else self._file(path)
+                if stored != expected and not self._may_be_gone(level, number, stored):
                     yield path, _wrong_hashes(number, expected, stored)
                 if width == TILE_WIDTH:
-                    if start >= 0:
-                        upper += tile_root(expected)
-                    elif len(expected) == TILE_WIDTH * HASH_SIZE:
-                        upper_base = number
-                        upper += tile_root(expected)
-            level, base, row, count = level + 1, upper_base, bytes(upper), count // TILE_WIDTH
+                    upper += tile_root(expected)
+            level, row, count = level + 1, bytes(upper), count // TILE_WIDTH
+
+    def _may_be_gone(self, level: int, number: int, stored: bytes | None) -> bool:
+        """Return whether a missing tile covers only pruned entries; the specification lets those be removed."""
+        return stored is None and (number + 1) * TILE_WIDTH << (8 * level - 8) <= self._first
 
 
 def _wrong_hashes(number: int, expected: bytes, stored: bytes | None) -> list[int]:

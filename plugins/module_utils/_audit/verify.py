@@ -36,7 +36,8 @@ from .verdict import BROKEN, WITH_MEMORY, WITH_WITNESS, Finding, Report
 
 __all__ = ["Finding", "Report", "verify"]
 
-_TRIES = 4
+_TRIES = 20
+_TRIES_AFTER_FINDINGS = 3
 _MAX_FINDINGS = 1000
 
 
@@ -59,17 +60,19 @@ def verify(
     :param progress: called with the number of entries done and that of all.
     :raises ToolkitError: the log can't be read at all.
     """
-    for attempt in range(_TRIES):
+    attempt = 0
+    while True:
         before = _mark(directory)
         try:
             report = _Verification(directory, memory, witnesses, trusted, parse).run(run, progress or (lambda *_: None))
         except ConflictError:
-            if attempt == _TRIES - 1:
+            if attempt >= _TRIES:
                 raise
-            continue
-        if report.ok or before == _mark(directory):
-            return report
-    return report
+        else:
+            # What was found while the log changed may be the change; what is found again is wrong.
+            if report.ok or attempt >= _TRIES_AFTER_FINDINGS or before == _mark(directory):
+                return report
+        attempt += 1
 
 
 def _mark(directory: str) -> tuple:
@@ -99,12 +102,14 @@ class _Verification:
             self.report.findings.append(Finding(kind, where, message, index))
 
     def run(self, run: Callable, progress: Callable[[int, int], object]) -> Report:
-        report = self.report
+        report, begun = self.report, _mark(self.directory)
         policy = self._policy()
         head = self._checkpoint(policy)
         files = self._files(head)
         total = report.size - report.minimum
         tree = TreeCheck(self.directory, report.size, report.minimum)
+        if _mark(self.directory) != begun:
+            raise ConflictError("The log changes faster than it can be looked at.", hint="Try again.")
         parts = [part for whole in files for part in (split(whole) if whole.end is not None else [whole])]
         kept = self._kept(policy)
         parts = _with_heads(parts, [report.size, *(each.size for each, _where, _kind in kept)])
@@ -210,8 +215,9 @@ class _Verification:
     ) -> None:
         holds = tree.settle(head.root if head else None)
         size, minimum = self.report.size, self.report.minimum
-        if tree.problem is not None:
-            self._wrong("tile", tree.problem.item or "tile", tree.problem.message)
+        for number in tree.pruned_wrong:
+            message = "Its hashes, of pruned entries, are not those that were signed."
+            self._wrong("tile", tile_path(0, number), message, number * TILE_WIDTH)
         covered = minimum
         for part in files:
             name, stop = part.name, min(part.stop, size)

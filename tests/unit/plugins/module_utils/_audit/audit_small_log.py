@@ -34,6 +34,13 @@ def append(directory: Path, lines: list[bytes], segment_bytes: int = 10**9) -> N
         log.append(b"".join(line + b"\n" for line in lines))
 
 
+def _put(path: Path, data: bytes) -> None:
+    """Write a file in place; cutting it to nothing first would make some file systems wait for the disk."""
+    with open(path, "r+b" if path.exists() else "wb") as handle:
+        handle.write(data)
+        handle.truncate()
+
+
 class SmallLog:
     """A log with a compressed segment of 256 entries, an active one of four, tiles on two levels, and a memory."""
 
@@ -64,10 +71,10 @@ class SmallLog:
             if data is None:
                 (self.path / name).unlink()
             else:
-                (self.path / name).write_bytes(data)
+                _put(self.path / name, data)
             yield
         finally:
-            (self.path / name).write_bytes(before)
+            _put(self.path / name, before)
 
     def lines(self, name: str) -> list[bytes]:
         data = self.read(name)
