@@ -111,7 +111,7 @@ class Watched(threading.Thread):
                         self.seen.add(path.read_bytes())
                 except OSError:
                     continue  # it has just ended
-            time.sleep(0.005)
+            time.sleep(0.02)
 
     def _ours(self, pid):
         for _generation in range(8):
