@@ -205,7 +205,9 @@ options:
         key: segment_age
   witnesses:
     description:
-      - Who is told each signed head of the log; see C(docs/audit-trail.md). V(journal) is the systemd journal.
+      - Who is told each signed head of the log; see C(docs/audit-trail.md).
+      - V(journal) is the systemd journal, V(directory:/path) another directory, such as the mount of another host, and
+        V(https://witness.example.com/prefix#NAME+ID+KEY) a witness that speaks C2SP tlog-witness, with its key.
       - Witnesses on other machines are told by a process of their own, which no run waits for.
     type: list
     elements: str
@@ -217,7 +219,10 @@ options:
         key: witnesses
   metrics_sinks:
     description:
-      - URLs of receivers of the metrics beside the text file, without credentials; see C(docs/audit-trail.md).
+      - URLs of receivers of the metrics beside the text file; see C(docs/audit-trail.md). They begin with
+        C(pushgateway+https://), C(otlp+https://) or C(influxdb+https://), or the same with C(http).
+      - Credentials stand in files that the query of the URL names, C(token_file), or C(username) with
+        C(password_file).
     type: list
     elements: str
     default: []
@@ -268,6 +273,7 @@ from ansible.plugins.callback import CallbackBase
 
 from ansible_collections.scripts.toolkit.plugins.module_utils._audit.run import Run
 from ansible_collections.scripts.toolkit.plugins.module_utils._audit.settings import Settings
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.targets import complaints
 from ansible_collections.scripts.toolkit.plugins.plugin_utils._audit.controller import (
     Secrets,
     play_details,
@@ -325,6 +331,8 @@ class CallbackModule(CallbackBase):
         )
         secrets.found = run.learn
         run.begin(start_of(source, _script(source), context.CLIARGS))
+        for error in complaints(settings.witnesses, settings.metrics_sinks):
+            self._display.warning(error.as_result()["msg"])
         self._result, self._started = run.task_result, run.task_started
         return run
 

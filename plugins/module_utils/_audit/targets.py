@@ -42,6 +42,7 @@ __all__ = [
     "SinkTarget",
     "Targets",
     "WitnessTarget",
+    "complaints",
     "load_targets",
     "parse_sink",
     "parse_witness",
@@ -215,6 +216,19 @@ def parse_sink(text: str, option: str = "metrics_sinks") -> SinkTarget:
             raise _wrong(option, text, "names no database", "Append ?db=NAME, or ?org=NAME&bucket=NAME for version 2.")
     name = _file_name(f"{kind}-{parts.hostname}", f"{access.url}?{urlencode(query)}")
     return SinkTarget(kind, name, text, access, tuple(query))
+
+
+def complaints(witnesses: Iterable[str], sinks: Iterable[str]) -> list[ToolkitError]:
+    """Return what is wrong with the entries of the two options."""
+    found: list[ToolkitError] = []
+    for parse, texts in ((parse_witness, witnesses), (parse_sink, sinks)):
+        for text in texts:
+            try:
+                if str(text).strip():
+                    parse(text)
+            except ToolkitError as error:
+                found.append(error)
+    return found
 
 
 def load_targets(directory: str) -> Targets:

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 from ...module_utils._audit.checkpoint import CHECKPOINT_NAME
 from ...module_utils._audit.figures import WITNESS_DIRECTORY, collect
-from ...module_utils._audit.metrics import METRICS_STATE, load_counters
+from ...module_utils._audit.metrics import METRICS_STATE, MetricsSink, load_counters
 from ...module_utils._audit.targets import SinkTarget, Targets, WitnessTarget, load_targets
 from ...module_utils._core.errors import InternalError, TimeoutExpired, ToolkitError
 from ...module_utils._core.outcomes import error_from_os
@@ -195,11 +195,28 @@ def _once(directory: str, now: bool, groups: tuple[str, ...], names: tuple[str, 
     for delivery, job in jobs:
         _settle(delivery, job)
     for delivery in deliveries:
-        if delivery.standing and (delivery.outcome != "current"):
+        if delivery.standing and delivery.outcome != "current":
             standing.save(directory, delivery.group, delivery.name, delivery.standing)
     standing.prune(directory, WITNESS_DIRECTORY, {target.name for target in targets.witnesses})
     standing.prune(directory, SINK_DIRECTORY, {target.name for target in targets.sinks})
+    _publish(directory, targets.metrics_path)
     return deliveries
+
+
+def _publish(directory: str, path: str | None) -> None:
+    """Write the text file anew: how witnesses and the verification stand may have changed since the last run.
+
+    A run may do so at the same time, and the log's lock is not taken here, since whoever finds it taken relies on its
+    holder. So what we wrote is written again when the counters are others by then.
+    """
+    for _try in range(_ROUNDS):
+        stamp = _stamp(directory)
+        try:
+            MetricsSink(directory, path).publish()
+        except OSError:
+            return  # a timer may not be allowed to; the next run writes it
+        if _stamp(directory) == stamp:
+            return
 
 
 def _settle(delivery: Delivery, job: _Job) -> None:

@@ -12,6 +12,7 @@ import functools
 import importlib.util
 import json
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -316,12 +317,24 @@ def test_runs_are_witnessed_and_wait_for_nobody(controller, toolkit, tmp_path):
         assert witness.held()["size"] == 0  # and yet the runs are over
         go.set()
         wait_for(lambda: witness.held()["size"] == checkpoint_size(controller))
+        shutil.copytree(controller.log, tmp_path / "old", symlinks=True)
         made_runs(controller, 1, witnesses=witnesses)
         wait_for(lambda: witness.held()["size"] == checkpoint_size(controller))
         assert {request[1].split(b"\n")[0] for request in witness.requests} > {b"old 0"}
         wait_for(lambda: json.loads(toolkit("witness", "state", "--json"))[0]["state"]["pending"] is None)
         asked = json.loads(toolkit("witness", "state", "--ask", "--json"))
         assert [entry["holds"] for entry in asked] == [checkpoint_size(controller)] * 2
+        assert json.loads(toolkit("verify", "--no-memory", "--json"))["ok"] is True
+        # Whoever puts an older copy of the whole directory in its place is found out by either.
+        shutil.copytree(controller.log, tmp_path / "newest", symlinks=True)
+        shutil.rmtree(controller.log)
+        shutil.copytree(tmp_path / "old", controller.log, symlinks=True)
+        for target in witnesses.split(","):
+            report = json.loads(toolkit("verify", "--no-memory", "--json", "--witness", target, rc=1))
+            assert report["ok"] is False
+            assert "witness" in {finding["kind"] for finding in report["findings"]}
+        shutil.rmtree(controller.log)
+        shutil.copytree(tmp_path / "newest", controller.log, symlinks=True)
     [history] = (tmp_path / "other").glob("*.checkpoints")
     sizes = [int(json.loads(line)["note"].split("\n")[1]) for line in history.read_text().splitlines()]
     assert sizes == sorted(set(sizes))

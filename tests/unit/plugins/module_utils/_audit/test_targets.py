@@ -10,6 +10,7 @@ import pytest
 
 from ansible_collections.scripts.toolkit.plugins.module_utils._audit.targets import (
     JOURNAL_SOCKET,
+    complaints,
     load_targets,
     parse_sink,
     parse_witness,
@@ -113,6 +114,11 @@ def test_a_bad_sink_names_the_option_and_repeats_no_secret(text, word):
     assert caught.value.message.startswith("metrics_sinks: ")
     assert caught.value.hint
     assert "hunter2" not in json.dumps(caught.value.as_dict())
+
+
+def test_complaints_name_every_bad_entry():
+    found = complaints(["journal", "", "nonsense"], ["otlp+http://x", "otlp+nonsense"])
+    assert [error.message.partition(":")[0] for error in found] == ["witnesses", "metrics_sinks"]
 
 
 def test_without_settings_the_journal_is_the_witness(tmp_path):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -383,6 +384,21 @@ def test_metrics_are_printed(log, capsys):
     assert 'scripts_toolkit_runs_total{playbook="a/b.yml",status="success"} 1' in capsys.readouterr().out.splitlines()
     assert cli.main([*command(log, "metrics"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["name"] == "runs_total"
+
+
+def test_the_text_file_tells_how_witnesses_stand_without_a_run(log, witness, tmp_path):
+    path = tmp_path / "metrics" / "x.prom"
+    log.settings(witnesses=[witness.target], metrics_path=str(path))
+    log.grow(3)
+    (log.directory / "verification.json").write_text('{"entries": 3, "ok": true, "time": 5}')
+    deliver(str(log.directory))
+    lines = path.read_text().splitlines()
+    assert "scripts_toolkit_verification_ok 1" in lines
+    assert [
+        line for line in lines if re.fullmatch(r'scripts_toolkit_witness_size\{witness="127.0.0.1-\w{8}"\} 3', line)
+    ]
+    log.settings(witnesses=[], metrics_path="/proc/none/x.prom")
+    assert deliver(str(log.directory)) == []
 
 
 def test_where_no_trail_is(tmp_path, capsys):
