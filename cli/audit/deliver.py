@@ -7,16 +7,20 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 from ...plugins.module_utils._audit.figures import WITNESS_DIRECTORY, collect, prometheus_text
-from ...plugins.module_utils._audit.metrics import load_counters
+from ...plugins.module_utils._audit.integrator import integrate
+from ...plugins.module_utils._audit.lock import LogLock
+from ...plugins.module_utils._audit.metrics import MetricsSink, load_counters
+from ...plugins.module_utils._audit.segments import entries
 from ...plugins.module_utils._audit.targets import load_targets
-from ...plugins.module_utils._core.errors import NotFoundError, ToolkitError
+from ...plugins.module_utils._core.errors import NotFoundError, ToolkitError, UnavailableError
 from ...plugins.plugin_utils._audit import standing
 from ...plugins.plugin_utils._audit.deliver import Delivery, deliver
 from ...plugins.plugin_utils._audit.witnesses import Reading, newest_checkpoint, read_back
@@ -39,7 +43,9 @@ Hand the newest checkpoint to the witnesses and the metrics to their servers, on
 itself, in a process that nobody waits for; call this from a timer so that what failed then is caught up without a run.
 After a failure a target is left alone for 30 seconds, then twice as long each time, up to an hour."""
 
-_METRICS = "Print the metrics in Prometheus' text format."
+_METRICS = """\
+Print the metrics in Prometheus' text format. They are counters that outlive the runs; where they were lost or damaged,
+--rebuild counts the runs of the log anew."""
 
 
 def register(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
@@ -58,7 +64,9 @@ def register(commands: argparse._SubParsersAction, common: argparse.ArgumentPars
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these witnesses")
     parser.add_argument("--ask", action="store_true", help="with state: ask the witnesses what they hold")
     parser.set_defaults(run=_witness)
-    add("metrics", "print the metrics of all runs", _METRICS).set_defaults(run=_metrics)
+    parser = add("metrics", "print the metrics of all runs", _METRICS)
+    parser.add_argument("--rebuild", action="store_true", help="count anew from the log; pruned runs are not in it")
+    parser.set_defaults(run=_metrics)
 
 
 def _directory(options: argparse.Namespace) -> str:
@@ -185,8 +193,30 @@ def _holds(reading: Reading) -> int | None:
     return None if reading.error else max(sizes)
 
 
+def _rebuild(directory: str) -> None:
+    lock = LogLock(directory)
+    if not lock.acquire():
+        raise UnavailableError("A run is writing the log.", hint="Try again in a moment.")
+    try:
+        runs = MetricsSink(directory, load_targets(directory).metrics_path).rebuild(_ends(directory))
+    finally:
+        lock.release()
+    integrate(directory, MetricsSink(directory, None).fold)  # a run that ended meanwhile left its journal to us
+    progress(f"Counted {runs} runs.")
+
+
+def _ends(directory: str) -> Iterator[dict]:
+    for _index, line in entries(directory):
+        if b'"event_type":"EXECUTION_END"' in line or b'"event_type":"INTERRUPTED"' in line:
+            entry = json.loads(line)
+            if entry.get("event_type") in ("EXECUTION_END", "INTERRUPTED") and entry.get("run_id"):
+                yield entry
+
+
 def _metrics(options: argparse.Namespace) -> int:
     directory = _directory(options)
+    if options.rebuild:
+        _rebuild(directory)
     families = collect(directory, load_counters(directory))
     if options.json:
         print_json([asdict(family) for family in families])

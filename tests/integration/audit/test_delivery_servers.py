@@ -341,6 +341,16 @@ def test_runs_are_witnessed_and_wait_for_nobody(controller, toolkit, tmp_path):
     assert sizes[-1] == checkpoint_size(controller)
 
 
+def test_a_witness_that_is_spelled_wrong_is_told_and_the_run_is_recorded(controller):
+    controller.configure(witnesses="jornal", metrics_sinks="statsd+http://x")
+    controller.playbook(PLAYBOOK)
+    _out, err = controller.run("site.yml")
+    told = " ".join(err.split())
+    assert "witnesses: 'jornal' is no witness." in told
+    assert "metrics_sinks: 'statsd+http://x' is no sink for metrics." in told
+    assert controller.details("EXECUTION_END", status="success")
+
+
 def test_a_witness_that_dies_in_the_middle_is_caught_up_by_a_timer(controller, toolkit, tmp_path):
     made_runs(controller, 1)
     vkey = log_key(controller)

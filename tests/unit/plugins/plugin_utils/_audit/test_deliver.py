@@ -19,6 +19,8 @@ import pytest
 from delivery_lab import Log, Rough, Witness, answering, http
 
 from ansible_collections.scripts.toolkit import cli
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.integrator import integrate
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.journal import JournalSink
 from ansible_collections.scripts.toolkit.plugins.module_utils._audit.metrics import MetricsSink, Tally
 from ansible_collections.scripts.toolkit.plugins.plugin_utils._audit import deliver as delivering
 from ansible_collections.scripts.toolkit.plugins.plugin_utils._audit import standing, witness_directory
@@ -394,11 +396,34 @@ def test_the_text_file_tells_how_witnesses_stand_without_a_run(log, witness, tmp
     deliver(str(log.directory))
     lines = path.read_text().splitlines()
     assert "scripts_toolkit_verification_ok 1" in lines
-    assert [
-        line for line in lines if re.fullmatch(r'scripts_toolkit_witness_size\{witness="127.0.0.1-\w{8}"\} 3', line)
-    ]
+    held = re.compile(r'scripts_toolkit_witness_size\{witness="127\.0\.0\.1-[0-9a-f]{8}"\} 3')
+    assert [line for line in lines if held.fullmatch(line)]
     log.settings(witnesses=[], metrics_path="/proc/none/x.prom")
     assert deliver(str(log.directory)) == []
+
+
+def test_the_metrics_can_be_counted_anew_from_the_log(tmp_path, capsys):
+    for number in range(3):
+        run_id = f"run{number}"
+        sink = JournalSink(str(tmp_path), run_id, sync_interval=0)
+        record = {
+            "details": {"status": "success", "duration_ms": 5},
+            "event_type": "EXECUTION_END",
+            "run_id": run_id,
+            "salt": "00",
+            "script": "/a/b.yml",
+            "timestamp": "2026-01-02T03:04:05.678Z",
+        }
+        sink.write(json.dumps(record, separators=(",", ":"), sort_keys=True).encode() + b"\n")
+        sink.close()
+    integrate(str(tmp_path), lambda _end: None)
+    argv = ["audit", "metrics", "--log-directory", str(tmp_path)]
+    assert cli.main(argv) == 0
+    assert "b.yml" not in capsys.readouterr().out
+    assert cli.main([*argv, "--rebuild"]) == 0
+    output = capsys.readouterr()
+    assert "3 runs" in output.err
+    assert 'scripts_toolkit_runs_total{playbook="a/b.yml",status="success"} 3' in output.out.splitlines()
 
 
 def test_where_no_trail_is(tmp_path, capsys):
