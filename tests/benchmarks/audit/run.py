@@ -51,6 +51,7 @@ class Bench:
 
     def __init__(self, programs: Path, absent: dict[str, str], rounds: int, work: Path) -> None:
         self._programs, self.absent, self._rounds, self._work = programs, absent, rounds, work
+        self._own = Path(sys.executable).parent
         self._stack = contextlib.ExitStack()
         self._ports: dict[str, int] = {"dead": others.free_port()}
         self._servers: dict[str, subprocess.Popen] = {}
@@ -128,15 +129,15 @@ class Bench:
 
     def append(self) -> dict:
         """Events per second that the store takes."""
-        return self._program("append.py", programs=Path(sys.executable).parent)
+        return self._program("rates.py", "append", "--directory", str(self._work), programs=self._own)
 
     def verify(self) -> dict:
         """Entries per second that are verified."""
-        return self._program("verify.py", programs=Path(sys.executable).parent)
+        return self._program("rates.py", "verify", "--directory", str(self._work), programs=self._own)
 
     def index(self) -> dict:
         """Index rate and search times."""
-        return self._program("index.py", programs=Path(sys.executable).parent)
+        return self._program("index.py", programs=self._own)
 
 
 PARTS = ("callback", "large", "whole", "memory", "append", "verify", "index")
@@ -169,6 +170,7 @@ def main(arguments: list[str] | None = None) -> int:
         default=os.environ.get("BENCH_AUDIT_VENV"),
         help="a virtual environment with requirements.txt (default: BENCH_AUDIT_VENV, else it is made)",
     )
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
     arguments = sys.argv[1:] if arguments is None else arguments
     options = parser.parse_args(arguments)
     parts = options.parts.split(",")
@@ -192,6 +194,9 @@ def main(arguments: list[str] | None = None) -> int:
     path = BUILD / "audit.json"
     path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(tables.report(result))
+    if options.write and not result["failed"]:
+        page = ROOT / "docs" / "benchmarks.md"
+        page.write_text(tables.put(page.read_text(encoding="utf-8"), tables.report(result)), encoding="utf-8")
     tell(f"All figures: {path}")
     return 1 if result["failed"] else 0
 

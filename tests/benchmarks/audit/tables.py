@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from ansible_collections.scripts.toolkit.tests.benchmarks import figures
 from ansible_collections.scripts.toolkit.tests.benchmarks.audit.others import LABELS
 
-__all__ = ["flat", "report"]
+__all__ = ["BEGIN", "END", "flat", "promises", "put", "report"]
+
+BEGIN, END = '<!-- figures: make bench ARGS="audit --write" -->', "<!-- /figures -->"
 
 
 def _microseconds(runs: list[dict], field: str = "per_result") -> list[float]:
@@ -73,9 +75,55 @@ def flat(found: object, name: str = "") -> Iterator[tuple[str, object]]:
         yield name, f"{found:,.2f}" if isinstance(found, float) else f"{found:,}" if type(found) is int else found
 
 
+def _median(found: dict, name: str) -> float:
+    return figures.summarize(_microseconds(found[name]))["median"]
+
+
+def promises(result: dict) -> str:
+    """Return the table of what was promised of the callback, and what came out."""
+    rows: list[list[object]] = []
+
+    def row(what: str, most: float, measured: float, form: str) -> None:
+        rows.append([what, f"<= {most:{form}}", f"{measured:{form}}", "held" if measured <= most else "MISSED"])
+
+    for key, where in (("in_the_run", "1,000 results"), ("large", "50 hosts by 100 tasks")):
+        found = result.get("large", {}).get("in_the_run", {}) if key == "large" else result.get("callback", {}).get(key)
+        if not found:
+            continue
+        found = {name: runs if isinstance(runs, list) else [runs] for name, runs in found.items()}
+        row(f"processor a result, µs ({where})", 350, _median(found, "ours"), ".0f")
+        row(f"against a bare appender ({where})", 1.7, _median(found, "ours") / _median(found, "bare"), ".2f")
+        for name in ("log_plays", "jsonl", "otel_live"):
+            if name in found:
+                row(f"against {LABELS[name]}", 1, _median(found, "ours") / _median(found, name), ".2f")
+    if "in_the_run" in result.get("callback", {}) and "1000" in result.get("whole", {}):
+        run = result["whole"]["1000"]["none"]
+        each = figures.summarize([one["processor"] / one["results"] * 1e6 for one in run])["median"]
+        row("share of the run, %", 1.5, 100 * _median(result["callback"]["in_the_run"], "ours") / each, ".2f")
+    found = result.get("callback", {}).get("replayed_ara")
+    if found:
+        row("against ARA offline, 1/90 = 0.011", 1 / 90, _median(found, "ours") / _median(found, "ara_offline"), ".4f")
+    found = result.get("memory", {}).get("resident_mib")
+    if found and "500000" in found:
+        row("memory from 1,000 to 500,000 results, MiB more", 5, found["500000"] - found["1000"], ".1f")
+    return figures.table(["promise", "", "measured", ""], rows) if rows else ""
+
+
+def put(page: str, text: str) -> str:
+    """Return a page of documentation with ``text`` between its two markers.
+
+    :raises ValueError: it has none.
+    """
+    before, begin, rest = page.partition(BEGIN)
+    _old, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError("The page has no markers for the figures.")
+    return f"{before}{BEGIN}\n\n{text}\n\n{END}{after}"
+
+
 def report(result: dict) -> str:
     """Return everything that was measured."""
-    lines = []
+    lines = [kept for kept in [promises(result)] if kept]
     if "callback" in result:
         for key, title in (
             ("in_the_run", "in a run of 1,000 results"),

@@ -98,3 +98,25 @@ def test_benchmarks_are_chosen_by_name(collection_root: Path) -> None:
     done = subprocess.run(program, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "audit or provision" in done.stderr
+
+
+def test_promises_are_held_or_missed() -> None:
+    def runs(per_result: float) -> list[dict]:
+        return [{"per_result": per_result, "start": 0, "end": 0}]
+
+    in_the_run = {"ours": runs(300.0), "bare": runs(100.0), "log_plays": runs(400.0)}
+    shown = tables.promises({"callback": {"in_the_run": in_the_run}}).splitlines()[2:]
+    assert [line.split("|")[-2].strip() for line in shown] == ["held", "MISSED", "held"]
+    ara = {"ours": runs(90.0), "ara_offline": runs(9000.0)}
+    assert "held" in tables.promises({"callback": {"replayed_ara": ara}})
+    assert tables.promises({}) == ""
+
+
+def test_figures_replace_what_stood_between_the_markers(collection_root: Path) -> None:
+    page = f"before\n{tables.BEGIN}\nold\n{tables.END}\nafter\n"
+    once = tables.put(page, "new")
+    assert once == f"before\n{tables.BEGIN}\n\nnew\n\n{tables.END}\nafter\n"
+    assert tables.put(once, "new") == once
+    with pytest.raises(ValueError, match="no markers"):
+        tables.put("no figures", "new")
+    assert tables.BEGIN in (collection_root / "docs" / "benchmarks.md").read_text(encoding="utf-8")
