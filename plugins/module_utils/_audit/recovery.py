@@ -50,7 +50,6 @@ DAMAGED_DIRECTORY = "damaged"
 
 OWN_EVENTS = frozenset(
     (
-        "CONFIG_CHANGE",
         "ENTRY_ERASED",
         "ERASED",
         "JOURNAL_IMPORTED",

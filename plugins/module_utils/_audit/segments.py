@@ -63,15 +63,23 @@ def segment_path(directory: str, first: int) -> str:
 
 
 def ranges(directory: str) -> list[Segment]:
-    """Return the segments in order, the active one last. ``stop`` of a closed one is where the next begins."""
-    state = _state(directory)
-    starts = _closed(directory, state)
-    found = []
-    for first, stop in zip(starts, [*starts[1:], state.first]):
-        path = visible_path(segment_path(directory, first), state.generation)
-        found.append(Segment(first, stop, path, False, os.path.getsize(path)))
-    path = visible_path(os.path.join(directory, LOG_NAME), state.generation)
-    return [*found, Segment(state.first, state.entries, path, True, state.bytes)]
+    """Return the segments in order, the active one last. ``stop`` of a closed one is where the next begins.
+
+    :raises IntegrityError: the files change all the time.
+    """
+    for _attempt in range(_TRIES):
+        state = _state(directory)
+        starts = _closed(directory, state)
+        found = []
+        try:
+            for first, stop in zip(starts, [*starts[1:], state.first]):
+                path = visible_path(segment_path(directory, first), state.generation)
+                found.append(Segment(first, stop, path, False, os.path.getsize(path)))
+        except FileNotFoundError:
+            continue  # renamed or pruned between looking and opening
+        path = visible_path(os.path.join(directory, LOG_NAME), state.generation)
+        return [*found, Segment(state.first, state.entries, path, True, state.bytes)]
+    raise IntegrityError(f"The segments in {directory} change while they are looked at.", hint="Try again.")
 
 
 def _closed(directory: str, state: State) -> list[int]:

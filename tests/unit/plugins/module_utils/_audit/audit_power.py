@@ -13,7 +13,35 @@ from __future__ import annotations
 import os
 import stat
 
+from audit_store import in_child, waited
+
 OUTCOMES = ("nothing more", "names but no data", "data but no names", "names and half the data")
+
+
+def with_power_losses(origin, images, run, label=lambda: "", outcomes=OUTCOMES):
+    """Call ``run()`` in a process and write to ``images`` what a power loss before each of its file operations would
+    leave of ``origin``, in directories named ``<operation>-<outcome>-<label>``; return their names."""
+    images.mkdir()
+
+    def live():
+        inside = []
+
+        def at(point):
+            if not inside:  # making the images is no part of the work
+                inside.append(point)
+                for number, outcome in enumerate(outcomes):
+                    disk.after_power_loss(images / f"{point}-{number}-{label()}", outcome)
+                inside.clear()
+
+        disk = Disk(origin, at)
+        disk.install()
+        run()
+        os._exit(0)
+
+    assert waited(in_child(live)) == 0
+    names = sorted(os.listdir(images))
+    assert len(names) > 80 * len(outcomes)
+    return names
 
 
 class Disk:

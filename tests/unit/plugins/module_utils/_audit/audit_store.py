@@ -176,9 +176,9 @@ def waited(pid):
 CALLS = ("open", "write", "pwrite", "fdatasync", "fsync", "rename", "unlink", "ftruncate", "truncate", "mkdir", "link")
 
 
-def killed_at(number, after, work, calls=CALLS):
-    """Run ``work`` in a process that kills itself with signal 9 before or after its file operation ``number``; return
-    whether it came that far."""
+def killed_at(number, work, calls=CALLS):
+    """Run ``work`` in a process that kills itself with signal 9 before its file operation ``number``, which is after
+    the one before; return whether it came that far."""
 
     def dying():
         left = [number]
@@ -186,12 +186,9 @@ def killed_at(number, after, work, calls=CALLS):
         def wrapped(real):
             def call(*args, **kwargs):
                 left[0] -= 1
-                if left[0] == 0 and not after:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                result = real(*args, **kwargs)
                 if left[0] == 0:
                     os.kill(os.getpid(), signal.SIGKILL)
-                return result
+                return real(*args, **kwargs)
 
             return call
 

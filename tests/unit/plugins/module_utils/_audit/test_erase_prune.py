@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
+from audit_power import OUTCOMES, with_power_losses
 from audit_store import entries_of, killed_at, line, lines_of, of_runs, verified, write_run
 
 from ansible_collections.scripts.toolkit.plugins.module_utils._audit import blobs, segments
@@ -225,7 +226,7 @@ def test_kill_at_any_file_operation_leaves_all_or_nothing(memory, change):
     for number in range(1, 1000):
         directory = memory / str(number)
         shutil.copytree(template, directory)
-        killed = killed_at(number, number % 2 == 0, lambda directory=directory: change(str(directory)))
+        killed = killed_at(number, lambda directory=directory: change(str(directory)))
         work(directory)
         entries = entries_of(directory, pruned=True)
         kinds = [entry["event_type"] for entry in entries]
@@ -243,3 +244,23 @@ def test_kill_at_any_file_operation_leaves_all_or_nothing(memory, change):
             break
     assert outcomes == {0, 1}
     assert number > 30
+
+
+def test_power_loss_at_any_file_operation_leaves_all_or_nothing(memory):
+    origin, images = memory / "origin", memory / "images"
+    origin.mkdir()
+    build(origin, runs=3, segment_bytes=60000)
+
+    def change():
+        erase(str(origin), [300, 400, 700], "why")
+        prune(str(origin), keep=550)
+
+    before = len(lines_of(origin))
+    for name in with_power_losses(origin, images, change, outcomes=OUTCOMES[:2]):
+        directory = images / name
+        work(directory)
+        kinds = [entry["event_type"] for entry in entries_of(directory, pruned=True)]
+        assert kinds.count("ERASED") == kinds.count("ENTRY_ERASED") in (0, 3), name
+        first, last = lines_of(directory)[0][0], lines_of(directory)[-1][0]
+        assert first == (256 if "LOG_PRUNED" in kinds else 0), name
+        assert last >= before - 1, name

@@ -11,7 +11,7 @@ import os
 import shutil
 
 import pytest
-from audit_store import entries_of, journals, lines_of, of_runs, runs_of
+from audit_store import entries_of, journals, killed_at, lines_of, of_runs, runs_of
 
 from ansible_collections.scripts.toolkit.plugins.module_utils._audit import blobs
 from ansible_collections.scripts.toolkit.plugins.module_utils._audit.canonical import encode
@@ -233,3 +233,29 @@ def test_a_bomb_and_an_endless_line_end_early(here, tmp_path):
     assert not [name for name in os.listdir(here) if name.startswith(".import")]
     shutil.rmtree(here / "journal")
     assert len(of_runs(here)) == 5
+
+
+def test_a_killed_import_is_done_again_from_its_source(here, tmp_path):
+    source = tmp_path / "77.jsonl"
+    source.write_bytes(text_of(run_lines("77", events=50)))
+    whole = set()
+    for number in range(1, 1000):
+        directory = tmp_path / str(number)
+        shutil.copytree(here, directory)
+        killed = killed_at(number, lambda directory=directory: bring(directory, source))
+        (told,) = bring(directory, source)
+        assert told["entries"] in (0, 52), number
+        assert runs_of(directory) == ["01", "77"], number
+        whole.add(told["entries"])
+        if not killed:
+            break
+    assert whole == {0, 52}
+    assert number > 30
+
+
+def test_a_journal_is_imported_before_there_is_a_log(tmp_path):
+    source = tmp_path / "77.jsonl"
+    source.write_bytes(text_of(run_lines("77")))
+    (told,) = bring(tmp_path / "new", source)
+    assert told["entries"] == 5
+    assert runs_of(tmp_path / "new") == ["77"]

@@ -9,11 +9,15 @@ import os
 import resource
 import signal
 import stat
+import threading
 import time
 
 import pytest
 
 from ansible_collections.scripts.toolkit.plugins.module_utils._audit.journal import JournalSink, finished_journals
+
+# Ansible's own imports may have started threads; the children here only make system calls and die.
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 
 
 def in_child(work):
@@ -160,6 +164,25 @@ def test_the_interval_makes_durable_without_anybody_asking(tmp_path):
     while sink.syncs == 0 and time.monotonic() < end:
         time.sleep(0.01)
     assert sink.syncs == 1
+    sink.close()
+
+
+def test_sync_waits_for_what_the_thread_is_about_to_make_durable(tmp_path, monkeypatch):
+    real, begun, going_on, ended = os.fdatasync, threading.Event(), threading.Event(), []
+
+    def slow(descriptor):
+        begun.set()
+        going_on.wait(30)
+        real(descriptor)
+        ended.append(threading.current_thread().name)
+
+    sink = JournalSink(str(tmp_path), "run", sync_interval=0.01)
+    monkeypatch.setattr(os, "fdatasync", slow)
+    sink.write(b"{}\n")
+    assert begun.wait(30)
+    threading.Timer(0.05, going_on.set).start()
+    sink.sync()
+    assert ended == ["scripts-toolkit-audit"]
     sink.close()
 
 

@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from audit_power import OUTCOMES, Disk
+from audit_power import with_power_losses
 from audit_store import entries_of, in_child, journals, killed_at, line, repairs, runs_of, verified, waited, write_run
 
 from ansible_collections.scripts.toolkit.plugins.module_utils._audit.integrator import integrate, integrate_living
@@ -64,8 +64,7 @@ def check(directory, expected, where):
         verified(directory)
 
 
-@pytest.mark.parametrize("after", [False, True])
-def test_kill_at_any_file_operation(memory, after):
+def test_kill_at_any_file_operation(memory):
     template = memory / "template"
     scene(template)
     number, cuts = 0, 0
@@ -73,7 +72,7 @@ def test_kill_at_any_file_operation(memory, after):
         number += 1
         directory = memory / str(number)
         shutil.copytree(template, directory)
-        killed = killed_at(number, after, lambda directory=directory: work(directory))
+        killed = killed_at(number, lambda directory=directory: work(directory))
         write_run(directory, "01", events=1)  # an older run that ended meanwhile must not confuse the counting
         check(directory, ["00", "01", "02", "03"], f"killed at operation {number}")
         found = repairs(directory)
@@ -92,14 +91,14 @@ def test_kill_at_any_file_operation_of_the_repair(memory):
     template = memory / "template"
     scene(template)
     for number in range(1, 1000):  # the first operation that leaves something to repair
-        killed_at(number, True, lambda: work(template))
+        killed_at(number, lambda: work(template))
         state = json.loads((template / "state.json").read_bytes())
         if (template / "audit.jsonl").stat().st_size > state["bytes"] + 20000:
             break
     for number in range(1, 1000):
         directory = memory / str(number)
         shutil.copytree(template, directory)
-        killed = killed_at(number, True, lambda directory=directory: work(directory))
+        killed = killed_at(number, lambda directory=directory: work(directory))
         check(directory, ["00", "02", "03"], f"killed at operation {number}")
         found = repairs(directory)
         assert [repair for repair in found if repair["kept"]] == []
@@ -108,32 +107,6 @@ def test_kill_at_any_file_operation_of_the_repair(memory):
         if not killed:
             break
     assert number > 80
-
-
-def with_power_losses(origin, images, run, label=lambda: ""):
-    """Call ``run()`` in a process and write to ``images`` what a power loss before each of its file operations would
-    leave of ``origin``, in directories named ``<operation>-<outcome>-<label>``; return their names."""
-    images.mkdir()
-
-    def live():
-        inside = []
-
-        def at(point):
-            if not inside:  # making the images is no part of the work
-                inside.append(point)
-                for number, outcome in enumerate(OUTCOMES):
-                    disk.after_power_loss(images / f"{point}-{number}-{label()}", outcome)
-                inside.clear()
-
-        disk = Disk(origin, at)
-        disk.install()
-        run()
-        os._exit(0)
-
-    assert waited(in_child(live)) == 0
-    names = sorted(os.listdir(images))
-    assert len(names) > 80 * len(OUTCOMES)
-    return names
 
 
 def test_power_loss_at_any_file_operation(memory):
