@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""``toolkit audit verify``, ``prove``, ``check-proof``, ``key`` and the export in the layout of tlog-tiles."""
+"""``toolkit audit verify``, ``prove``, ``check-proof`` and ``key``, and the export in the layout of tlog-tiles."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from ...plugins.plugin_utils._audit.witnesses import read_back
 from ..output import ProgressBar, print_json, progress, terminal_width
 from . import log_directory
 
-__all__ = ["add_export", "register", "run_export"]
+__all__ = ["register", "run_export"]
 
 _VERIFY = """\
 Verify the whole log: every entry, segment, tile and signature, the keys, what was erased or pruned. Says which entry,
@@ -100,19 +100,6 @@ def register(commands: argparse._SubParsersAction, common: argparse.ArgumentPars
     parser = add("key", "list, rotate and retire the keys of the log", _KEY, _key)
     parser.add_argument("action", choices=("list", "rotate", "retire"), metavar="list|rotate|retire")
     parser.add_argument("id", nargs="?", metavar="ID", help="of the key to retire")
-
-    if "export" not in commands.choices:
-        add_export(add("export", "export the log", "Export the log for other programs.", run_export))
-
-
-def add_export(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the export in the layout of tlog-tiles."""
-    parser.add_argument(
-        "--format", choices=("tlog-tiles",), required=True, help="checkpoint, tiles and bundles of entries"
-    )
-    parser.add_argument(
-        "--output", metavar="DIRECTORY", required=True, help="new, or an earlier export that is continued"
-    )
 
 
 def _existing(options: argparse.Namespace) -> str:
@@ -341,7 +328,7 @@ def _key(options: argparse.Namespace) -> int:
 
 
 def run_export(options: argparse.Namespace) -> int:
-    """Export the log in the layout of tlog-tiles."""
+    """Export the log in the layout of tlog-tiles to ``options.output``, new or an export that is continued."""
     directory = _existing(options)
     with ProgressBar("Exporting") as bar:
         told = export_tiles(directory, os.path.abspath(options.output), bar)

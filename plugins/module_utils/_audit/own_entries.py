@@ -10,7 +10,9 @@ import os
 from collections.abc import Callable, Iterable
 
 from .._core.errors import IntegrityError
+from .._core.files import sha256
 from .._core.signed_note import Verifier
+from .blobs import BLOB_DIRECTORY, names
 from .keys import KeyHistory, Policy
 from .scan import Scanned
 
@@ -35,12 +37,14 @@ class OwnEntries:
         self._files: dict[int, Scanned] = {}
         self.erased: dict[int, str] = {}
         self.lost: list[int] = []
+        self._blobs: list[tuple[int, str]] = []
 
     def take(self, found: Scanned) -> None:
         """Take in a part."""
         self._events += found.events
         self.erased.update(found.erased)
         self.lost += found.lost
+        self._blobs += found.blobs
         if found.part.end is None:
             self._files[found.part.first] = found
 
@@ -80,6 +84,19 @@ class OwnEntries:
             elif record[1] != digest:
                 message = f"Its placeholder has another hash than entry {record[0]} recorded."
                 self._report("erased", f"entry {index}", message, index)
+
+    def check_blobs(self, directory: str) -> None:
+        """Every side blob that an entry names is there and has the bytes that its name promises."""
+        there = names(directory) if self._blobs else set()
+        for index, name in self._blobs:
+            where = f"{BLOB_DIRECTORY}/{name}"
+            try:
+                if name not in there:
+                    self._report("blob", where, f"It is missing; entry {index} names it.", index)
+                elif sha256(os.path.join(directory, where)) != name:
+                    self._report("blob", where, f"It was changed; entry {index} names it.", index)
+            except OSError as error:
+                self._report("blob", where, f"It can't be read: {error.strerror}.", index)
 
     def check_pruned(self, minimum: int) -> None:
         """What is missing at the beginning was pruned on record."""

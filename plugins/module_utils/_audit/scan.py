@@ -34,6 +34,7 @@ LOST = re.compile(rb'\{"event_type":"LOST","index":(0|[1-9][0-9]*)\}')
 """The line that a repair puts in the place of an entry that is gone; its hash is in the tiles."""
 
 _SPECIAL = re.compile(rb'"event_type":"(?:' + "|".join((*OWN_EVENTS, "ERASED", "LOST")).encode("ascii") + rb')"')
+_NAMES_BLOB = re.compile(rb'_blob":\{"bytes":')
 _BLOCK = 1 << 20
 _PACKED_BLOCK = 1 << 18
 _PART_BYTES = 16 << 20
@@ -82,6 +83,7 @@ class Scanned:
     :param events: ``(index, event_type, details)`` of the log's own entries.
     :param erased: ``(index, leaf hash in hex)`` of placeholders.
     :param lost: indexes of entries that are gone.
+    :param blobs: ``(index, name)`` of the side blobs that entries name.
     :param types: how many entries there are of each event type, where lines were parsed.
     :param no_records: indexes of the first lines that are no record; ``no_record_count`` how many there are.
     :param digests: of a compressed file: ``sha256`` and ``bytes`` of its content, ``sha256_gz`` of itself.
@@ -97,6 +99,7 @@ class Scanned:
     events: list[tuple[int, str, dict]] = field(default_factory=list)
     erased: list[tuple[int, str]] = field(default_factory=list)
     lost: list[int] = field(default_factory=list)
+    blobs: list[tuple[int, str]] = field(default_factory=list)
     types: Counter = field(default_factory=Counter)
     no_records: list[int] = field(default_factory=list)
     no_record_count: int = 0
@@ -218,6 +221,8 @@ def scan(part: Part) -> Scanned:
         leaves = [_sha256(b"\x00" + line).digest() for line in lines]
         if _SPECIAL.search(block):
             _take_own(result, index, lines, leaves)
+        if _NAMES_BLOB.search(block):
+            _take_blobs(result, index, lines)
         if part.parse:
             _parse(result, index, lines)
         row += b"".join(leaves)
@@ -293,6 +298,19 @@ def _take_own(result: Scanned, first: int, lines: list[bytes], leaves: list[byte
             continue
         if event in OWN_EVENTS and not record.get("run_id") and isinstance(details, dict):
             result.events.append((first + at, event, details))
+
+
+def _take_blobs(result: Scanned, first: int, lines: list[bytes]) -> None:
+    for at, line in enumerate(lines):
+        if not _NAMES_BLOB.search(line):
+            continue
+        try:
+            details = _DECODE(line.decode("utf-8"))["details"].items()
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            continue
+        for key, value in details:  # only what the callback puts there itself, not what a result has inside
+            if key.endswith("_blob") and isinstance(value, dict) and isinstance(value.get("sha256"), str):
+                result.blobs.append((first + at, value["sha256"]))
 
 
 def _parse(result: Scanned, first: int, lines: list[bytes]) -> None:

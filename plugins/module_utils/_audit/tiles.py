@@ -11,13 +11,14 @@ changes.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterable, Iterator
 
 from .._core.errors import IntegrityError
 from .._core.files import fsync_directory, read_bytes, write_atomic
 from .journal import make_private_directory
-from .merkle import Frontier, node_hash, subtree_hash
+from .merkle import Frontier, subtree_hash
 
 __all__ = [
     "HASH_SIZE",
@@ -37,6 +38,7 @@ TILE_WIDTH = 256
 TILE_BYTES = TILE_WIDTH * HASH_SIZE
 TILE_DIRECTORY = "tile"
 
+_sha256 = hashlib.sha256
 _HEIGHT = 8
 _PENDING = 256
 _CACHED = 64
@@ -67,11 +69,12 @@ def partial_tiles(size: int) -> Iterator[tuple[int, int, int]]:
 
 
 def tile_root(data: bytes) -> bytes:
-    """Return the hash over the 256 hashes of a full tile, which is one hash of the tile above it."""
-    row = [data[at : at + HASH_SIZE] for at in range(0, len(data), HASH_SIZE)]
-    while len(row) > 1:
-        row = [node_hash(row[at], row[at + 1]) for at in range(0, len(row), 2)]
-    return row[0]
+    """Return the hash over the 256 hashes of a full tile, which is one hash of the tile above it; or over fewer, if
+    their number is a power of two."""
+    while len(data) > HASH_SIZE:  # node_hash, written out: it is called once for every entry
+        pairs = range(0, len(data), 2 * HASH_SIZE)
+        data = b"".join([_sha256(b"\x01" + data[at : at + 2 * HASH_SIZE]).digest() for at in pairs])
+    return data
 
 
 class TileReader:

@@ -30,7 +30,8 @@ WITH_WITNESS = (
 class Finding:
     """Something that is wrong.
 
-    :param kind: ``entry``, ``segment``, ``tile``, ``checkpoint``, ``key``, ``erased``, ``remembered`` or ``witness``.
+    :param kind: ``entry``, ``segment``, ``tile``, ``checkpoint``, ``key``, ``erased``, ``blob``,
+        ``remembered`` or ``witness``.
     :param where: which one.
     :param message: what is wrong with it.
     :param index: of the first entry concerned, where there is one.

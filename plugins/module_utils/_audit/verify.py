@@ -286,6 +286,7 @@ class _Verification:
         self.own.check_segments(self.report.minimum)
         self.own.check_erased()
         self.own.check_lost()
+        self.own.check_blobs(self.directory)
         self.report.erased = sorted(self.own.erased)
         if policy is not None:
             anchors = [*self.trusted, *(self.memory.verifiers if self.memory else [])]

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from audit_small_log import ACTIVE, SEGMENT, append, at, copy
 
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit import scan
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit import blobs, scan
 from ansible_collections.scripts.toolkit.plugins.module_utils._audit.differences import differences, spans
 from ansible_collections.scripts.toolkit.plugins.module_utils._audit.erase import erase
 from ansible_collections.scripts.toolkit.plugins.module_utils._audit.keys import Keyring
@@ -189,6 +189,22 @@ def test_a_log_may_grow_while_it_is_verified(log: Path) -> None:
     writer.join()
     assert writer.exitcode == 0
     assert len(set(sizes)) > 2
+
+
+def test_side_blobs_belong_to_the_log(log: Path) -> None:
+    names = [blobs.write(str(log), b"large " * 1000)["sha256"] for _number in range(3)]
+    append(log, [b'{"details":{"result_blob":{"bytes":6000,"sha256":"%s"}}}' % name.encode() for name in names])
+    append(log, [b'{"details":{"result":{"x_blob":{"bytes":1,"sha256":"none of ours"}}}}', b'{"x_blob":{"bytes":1}'])
+    assert verify(str(log)).ok
+    (log / "blobs" / names[0]).unlink()
+    (log / "blobs" / names[1]).write_bytes(b"small")
+    findings = verify(str(log), parse=False).findings
+    assert [(finding.where, finding.index) for finding in findings] == [
+        (f"blobs/{names[0]}", 1205),
+        (f"blobs/{names[1]}", 1206),
+    ]
+    erase(str(log), [1205, 1206], "asked for")
+    assert verify(str(log)).ok
 
 
 def test_lost_entries_stay_a_finding(log: Path) -> None:
