@@ -101,7 +101,7 @@ def _all(targets: Targets) -> Iterator[tuple[str, WitnessTarget | SinkTarget]]:
 
 
 def _is_due(directory: str, group: str, target: WitnessTarget | SinkTarget) -> bool:
-    return standing.load(directory, group, target.name, target.text).next_attempt <= time.time()
+    return standing.load(directory, group, target.name, target.text).due(time.time())
 
 
 @contextlib.contextmanager
@@ -186,7 +186,7 @@ def _once(directory: str, now: bool, groups: tuple[str, ...], names: tuple[str, 
             if newest is None or state.has(newest.checkpoint.size, newest.root):
                 continue
             state.owe(newest.checkpoint.size, int(time.time()))
-        if not now and state.next_attempt > time.time():
+        if not now and not state.due(time.time()):
             delivery.outcome = "waiting"
         else:
             jobs.append((delivery, _Job(directory, target, newest, state.size, version)))

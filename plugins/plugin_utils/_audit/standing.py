@@ -58,6 +58,10 @@ class Standing:
         held = self.witnessed or {}
         return (held.get("size"), held.get("root")) == (size, root)
 
+    def due(self, now: float) -> bool:
+        """Return whether it may be tried. A clock that was put back makes nobody wait longer than the longest wait."""
+        return self.next_attempt <= now or self.next_attempt > now + LONGEST_WAIT
+
     def owe(self, size: int, now: int) -> None:
         """Note that a checkpoint waits; since when the first one does is kept."""
         self.pending = {"size": size, "since": (self.pending or {}).get("since", now)}

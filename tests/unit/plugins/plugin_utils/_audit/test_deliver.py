@@ -431,6 +431,38 @@ def test_where_no_trail_is(tmp_path, capsys):
     assert "There is no audit trail in" in capsys.readouterr().err
 
 
+def test_a_clock_that_was_put_back_makes_nobody_wait_for_ever():
+    entry = standing.Standing(next_attempt=10_000)
+    assert [entry.due(now) for now in (10_000, 9_999, 6_400, 6_399, 0)] == [True, False, False, True, True]
+
+
+def test_a_process_that_is_killed_leaves_its_work_to_the_next(log, witness):
+    """It dies after the witness has taken the checkpoint and before it could keep the cosignature."""
+    log.settings(witnesses=[witness.target])
+    log.grow(300)
+    assert outcomes(deliver(str(log.directory))) == ["sent"]
+    log.grow(5)
+    taken, honest = threading.Event(), witness.lie
+
+    def hold(_line):
+        taken.set()
+        witness.lie = honest
+        child.wait(timeout=30)
+        return b""
+
+    witness.lie = hold
+    child = subprocess.Popen(
+        [sys.executable, "-m", "ansible_collections.scripts.toolkit.cli", *command(log, "deliver")]
+    )
+    assert taken.wait(15)
+    child.kill()
+    child.wait(timeout=10)
+    assert state(log, "witness")["witnessed"]["size"] == 300
+    assert outcomes(deliver(str(log.directory))) == ["sent"]
+    assert state(log, "witness")["witnessed"]["size"] == witness.held()["size"] == 305
+    assert [request[1].split(b"\n")[0] for request in witness.requests[2:]] == [b"old 300", b"old 305"]
+
+
 def test_the_longest_wait_is_never_exceeded():
     entry = standing.Standing(failures=10_000)
     entry.failed(delivering.TimeoutExpired("x"), 0)
