@@ -31,6 +31,10 @@ ROOT = stage.ROOT
 LINT = environments.FAMILIES["lint"][0] / "bin"
 IMPORTER = environments.FAMILIES["importer"][0] / "bin"
 FAMILIES = ("main", "floor")
+_ON_OLDEST = (
+    "tests/integration/provision/test_profile.py",
+    *(f"tests/integration/audit/test_audit_{name}.py" for name in ("runs", "secrets", "start", "ways")),
+)
 _SCREEN = threading.Lock()
 _LIMIT = 1800
 """Seconds that one step may take."""
@@ -159,14 +163,14 @@ def molecule() -> list[Count]:
 
 
 def hosts() -> list[Count]:
-    """The tests that boot hosts of their own (on the oldest core, only the profile)."""
+    """The tests of real runs and those that boot hosts of their own (on the oldest core, the profile and the trail)."""
     counts = []
     for name in available():
-        tests = "tests/integration" if name == "main" else "tests/integration/provision/test_profile.py"
+        tests = ("tests/integration",) if name == "main" else _ON_OLDEST
         suites = "bookworm trixie" if name == "main" else "bookworm"
         environment = {**os.environ, "TOOLKIT_SUITES": suites}
         # Tests on real hosts take longer than a unit test that hangs.
-        command = [ROOT / "tools" / "pytest.sh", name, "-o", "faulthandler_timeout=900", "--durations=15", tests]
+        command = [ROOT / "tools" / "pytest.sh", name, "-o", "faulthandler_timeout=900", "--durations=15", *tests]
         counts.append(call(f"integration, {name}", command, pytest_count, env=environment))
     return counts
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -261,3 +262,47 @@ def test_a_defect_of_ours_never_breaks_the_run(controller, tmp_path):
     assert "failed=0" in out
     assert "The audit trail is incomplete" in err
     assert len(controller.journals()) == 1
+
+
+def test_a_large_result_goes_to_a_side_blob(controller):
+    controller.configure(detail="full", blob_limit=200000)
+    text = """
+- hosts: h1
+  gather_facts: false
+  tasks:
+    - ansible.builtin.debug: {msg: "{{ 'large ' * 20000 }}"}
+    - ansible.builtin.debug: {msg: "{{ 'huge ' * 80000 }}"}
+"""
+    controller.run(controller.playbook(text))
+    large, huge = controller.results()
+    assert large["result_blob"]["bytes"] > 120000
+    content = (controller.log / "blobs" / large["result_blob"]["sha256"]).read_bytes()
+    assert hashlib.sha256(content).hexdigest() == large["result_blob"]["sha256"]
+    assert content.count(b"large") == 20000
+    assert huge["result_left_out"]["bytes"] > 400000
+    assert not {"result", "result_blob"} & set(huge)
+
+
+def test_a_run_that_goes_on_is_in_the_log_already(controller):
+    controller.configure(checkpoint_interval=0.3)
+    process = controller.start(
+        controller.playbook(
+            SLOW.replace("hosts: h1", "hosts: h1,h2").replace(
+                "    - name: Slow", "    - name: Pause\n      ansible.builtin.command: sleep 0.5\n    - name: Slow"
+            )
+        )
+    )
+    wait_for((controller.directory / "started").exists)
+    (run_id,) = {entry["run_id"] for entry in controller.records()}
+    assert [entry["event_type"] for entry in controller.records()][:3] == [
+        "EXECUTION_START",
+        "PLAY_START",
+        "TASK_RESULT",
+    ]
+    assert (controller.log / "checkpoint").exists()
+    (controller.directory / "stop").touch()
+    process.communicate(timeout=60)
+    records = controller.records()
+    assert {entry["run_id"] for entry in records} == {run_id}
+    assert [entry["event_type"] for entry in records].count("TASK_RESULT") == 6
+    assert records[-1]["event_type"] == "EXECUTION_END"
