@@ -282,6 +282,11 @@ class Log:
         """Say that closed segments wait under :attr:`next_generation` for the next commit."""
         self._replacing = True
 
+    @property
+    def covered(self) -> int:
+        """How many entries the newest checkpoint covers."""
+        return self._seal.covered
+
     def seal(self) -> None:
         """Bring tree and checkpoint up to what is committed; trouble is told by ``warn``, as nothing is lost by it."""
         self._seal.finish()

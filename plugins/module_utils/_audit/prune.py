@@ -15,7 +15,7 @@ import os
 import time
 from collections.abc import Callable
 
-from .._core.errors import ValidationError
+from .._core.errors import DependencyError, ValidationError
 from .._core.files import fsync_directory
 from . import blobs
 from .log import Log
@@ -47,6 +47,7 @@ def prune(
     :param dry_run: only say what would go.
     :param wait: seconds to wait for the log.
     :return: ``minimum_index`` of what is left, ``entries`` and ``segments`` and ``blobs`` that went.
+    :raises DependencyError: the log is not signed, for example because the library cryptography is missing.
     :raises ValidationError: neither or both limits are given, or one is negative.
     """
     if (days is None) == (keep is None):
@@ -76,6 +77,12 @@ def prune(
         told["blobs"] = len(gone)
         if dry_run:
             return told
+        log.seal()
+        if log.covered < border:
+            raise DependencyError(
+                "The log has no signed checkpoint over what would be pruned, so nothing would prove that it was there.",
+                hint="toolkit audit integrate says what is missing.",
+            )
         _cut(log, border)
         log.state.minimum = border
         limit = {"days": f"{days:g}"} if days is not None else {"keep": keep}

@@ -253,8 +253,8 @@ def keep_aside(directory: str, name: str, data: bytes) -> str:
     return kept
 
 
-def move_aside(directory: str, name: str, readers: list) -> str | None:
-    """Move a directory under ``damaged/`` and return its new path relative to ``directory``; readers follow it."""
+def move_aside(directory: str, name: str) -> str | None:
+    """Move a directory under ``damaged/`` and return its new path relative to ``directory``; None if there is none."""
     if not os.path.isdir(os.path.join(directory, name)):
         return None
     folder = os.path.join(directory, DAMAGED_DIRECTORY)
@@ -268,9 +268,6 @@ def move_aside(directory: str, name: str, readers: list) -> str | None:
     fsync_directory(os.path.join(directory, kept))
     fsync_directory(folder)
     fsync_directory(directory)
-    for reader in readers:
-        if reader.directory == directory:
-            reader.directory = os.path.join(directory, kept)
     return kept
 
 

@@ -11,15 +11,18 @@ the repair is recorded.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 
 from .._core.errors import DependencyError, IntegrityError
-from .._core.files import read_bytes
+from .._core.files import fsync_directory, read_bytes
 from . import recovery
 from .checkpoint import CHECKPOINT_NAME, Checkpoint, parse, sign
+from .journal import make_private_directory
 from .keys import Keyring
 from .segments import blocks
 from .state import State, replace_file, store_state
@@ -29,6 +32,7 @@ __all__ = ["Seal", "leaf_hashes"]
 
 _ERASED = b'{"erased":"'
 _LOST = b'{"event_type":"LOST"'
+_SCRATCH = ".rebuild"
 _MOST_LOST = 10_000_000
 _MOST_NOTED = 1 << 17  # of one very large commit; the rest is read again
 
@@ -43,7 +47,7 @@ def leaf_hashes(
     :raises IntegrityError: an entry is missing, or nobody knows its hash.
     """
     index = start
-    for first, lines in blocks(directory, start, stop):
+    for first, lines in blocks(directory, start, stop, _ignore if known else None):
         if first > index:
             yield _known(known, range(index, first))
         hashes = [hashlib.sha256(b"\0" + line).digest() for line in lines]
@@ -51,11 +55,18 @@ def leaf_hashes(
             if line.startswith(_ERASED):
                 hashes[at] = _erased_hash(line) or hashes[at]
             elif line.startswith(_LOST) and known is not None:
-                hashes[at] = known(first + at)
+                with contextlib.suppress(
+                    IntegrityError
+                ):  # lost before it was in the tree: the placeholder is the entry
+                    hashes[at] = known(first + at)
         yield hashes
         index = first + len(lines)
     if index < stop:
         yield _known(known, range(index, stop))
+
+
+def _ignore(_first: int, _stop: int) -> None:
+    """What is missing is asked for elsewhere."""
 
 
 def _known(known: Callable[[int], bytes] | None, indexes: range) -> list[bytes]:
@@ -87,6 +98,7 @@ class Seal:
         self._tree: TreeWriter | None = None
         self._hashes: list[bytes] = []
         self._first = 0
+        self._signed = 0
         self._ring = Keyring(directory)
         try:
             self._signers = self._ring.signers()
@@ -102,6 +114,11 @@ class Seal:
         self._hashes.clear()
         self.events = []
         self._warn(text)
+
+    @property
+    def covered(self) -> int:
+        """How many entries the newest checkpoint covers."""
+        return self._signed
 
     @property
     def noted(self) -> int:
@@ -159,7 +176,6 @@ class Seal:
     def _open(self, active: int) -> None:
         """Load the right edge of the tree under the newest checkpoint, or build the tree anew."""
         data, head, reason = read_bytes(self._path), None, ""
-        self._signed = 0
         if data is not None:
             try:
                 head = parse(data, self._ring.verifiers())
@@ -185,30 +201,41 @@ class Seal:
         self._signed = self._state.sealed = head.size if head else 0
 
     def _rebuild(self, reason: str, data: bytes | None, head: Checkpoint | None) -> None:
-        kept = []
-        if data is not None:
-            kept.append(recovery.keep_aside(self.directory, CHECKPOINT_NAME, data))
+        """Build the tree from the entries, and from old tiles for those that are gone, beside the old one; then take
+        the old one away.
+
+        :raises IntegrityError: the hash of an entry is gone; everything is as before then.
+        """
         readers = [TileReader(path, size) for path, size in recovery.tile_directories(self.directory, self._state)]
-        size = min(head.size if head else self._state.sealed, self._state.entries)
 
         def known(index: int) -> bytes:
             for reader in readers:
-                try:
+                with contextlib.suppress(IntegrityError):
                     return reader.leaf(index)
-                except IntegrityError:
-                    continue
             raise IntegrityError(f"The hash of entry {index} is gone.")
 
-        details = {"repair": "tree", "reason": reason, "size": size, "kept": kept}
+        scratch = os.path.join(self.directory, _SCRATCH)
+        shutil.rmtree(scratch, ignore_errors=True)
+        tree = TreeWriter(scratch, 0)
+        size = min(head.size if head else self._state.sealed, self._state.entries)
+        details = {"repair": "tree", "reason": reason, "size": size, "kept": []}
+        for hashes in leaf_hashes(self.directory, 0, size, known):
+            tree.append(hashes)
+        if head is not None:
+            details["same_root"] = head.size == size and tree.root() == head.root
+        for hashes in leaf_hashes(self.directory, size, self._state.entries, known):
+            tree.append(hashes)
+        make_private_directory(os.path.join(scratch, TILE_DIRECTORY))
+        tree.flush()
+        if data is not None:
+            details["kept"].append(recovery.keep_aside(self.directory, CHECKPOINT_NAME, data))
         self._state.repairs.append(details)
         store_state(self.directory, self._state)
-        moved = recovery.move_aside(self.directory, TILE_DIRECTORY, readers)
+        moved = recovery.move_aside(self.directory, TILE_DIRECTORY)
         if moved:
-            kept.append(moved)
-        self._tree = TreeWriter(self.directory, 0)
-        for hashes in leaf_hashes(self.directory, 0, size, known):
-            self._tree.append(hashes)
-        if head is not None:
-            details["same_root"] = head.size == size and self._tree.root() == head.root
-        for hashes in leaf_hashes(self.directory, size, self._state.entries, known):
-            self._tree.append(hashes)
+            details["kept"].append(moved)
+        os.rename(os.path.join(scratch, TILE_DIRECTORY), os.path.join(self.directory, TILE_DIRECTORY))
+        os.rmdir(scratch)
+        fsync_directory(self.directory)
+        tree.directory = self.directory
+        self._tree = tree

@@ -127,13 +127,16 @@ def check_segments(directory, entries):
         assert int(path.name[:20]) % 256 == 0
 
 
-def of_runs(directory, **kwargs):
-    """Return the entries without the log's own."""
-    return [entry for entry in entries_of(directory, **kwargs) if entry["event_type"] not in OWN]
+def of_runs(directory, entries=None, **kwargs):
+    """Return the entries (of ``directory``, if they are not given) without the log's own."""
+    entries = entries_of(directory, **kwargs) if entries is None else entries
+    return [entry for entry in entries if entry["event_type"] not in OWN]
 
 
-def repairs(directory):
-    return [entry["details"] for entry in entries_of(directory) if entry["event_type"] == "LOG_REPAIRED"]
+def repairs(directory, entries=None):
+    """Return what the log tells of repairs."""
+    entries = entries_of(directory) if entries is None else entries
+    return [entry["details"] for entry in entries if entry["event_type"] == "LOG_REPAIRED"]
 
 
 def verified(directory):
@@ -142,10 +145,10 @@ def verified(directory):
     assert report.ok, report.findings
 
 
-def runs_of(directory):
+def runs_of(directory, entries=None):
     """Return the run ids in order, asserting that each has its entries once, in order, from start to end."""
     found = {}
-    for entry in of_runs(directory):
+    for entry in of_runs(directory, entries):
         found.setdefault(entry["run_id"], []).append(entry)
     for run in found.values():
         assert run[0]["event_type"] == "EXECUTION_START"

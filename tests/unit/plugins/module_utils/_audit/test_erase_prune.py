@@ -9,6 +9,8 @@ import json
 import os
 import shutil
 import stat
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -201,6 +203,50 @@ def test_pruning_takes_the_blobs_along(tmp_path):
     work(tmp_path)
     assert prune(str(tmp_path), keep=10)["blobs"] == 1
     assert blobs.names(str(tmp_path)) == {kept["sha256"]}
+
+
+def test_nothing_is_pruned_that_no_checkpoint_covers(tmp_path):
+    program = """
+import sys
+sys.modules["cryptography"] = None
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.prune import prune
+from ansible_collections.scripts.toolkit.plugins.module_utils._core.errors import DependencyError
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.integrator import integrate
+integrate(sys.argv[1], lambda end: None)
+try:
+    prune(sys.argv[1], keep=1)
+except DependencyError as error:
+    print(error)
+"""
+    write_run(tmp_path, "01", events=600)
+    found = subprocess.run([sys.executable, "-c", program, tmp_path], check=True, capture_output=True, text=True)
+    assert "no signed checkpoint" in found.stdout
+    assert len(lines_of(tmp_path)) == 602
+    assert prune(str(tmp_path), keep=1)["minimum_index"] == 512
+
+
+def test_a_pruned_log_with_a_damaged_tree_is_mended_from_what_is_left_of_it(segmented):
+    prune(str(segmented), keep=300)
+    (partial,) = (segmented / "tile" / "1").glob("*.p/*")
+    partial.write_bytes(b"\0" + partial.read_bytes()[1:])
+    for _time in range(2):
+        work(segmented)
+    verified(segmented)
+    (repair,) = [
+        entry["details"] for entry in entries_of(segmented, pruned=True) if entry["event_type"] == "LOG_REPAIRED"
+    ]
+    assert repair["same_root"]
+    # Where even the hashes are gone nothing is thrown away, and the entries still come in.
+    shutil.rmtree(segmented / "tile" / "0")
+    shutil.rmtree(segmented / "damaged")
+    told = []
+    for number in range(2):
+        write_run(segmented, f"8{number}")
+        assert integrate(str(segmented), lambda _end: None, told.append) == [f"8{number}"]
+    assert len(told) == 2
+    assert "The hash of entry 0 is gone" in told[0]
+    assert not (segmented / "damaged").exists()
+    assert (segmented / "tile" / "1").exists()
 
 
 def test_limits_of_pruning_must_be_said(tmp_path):

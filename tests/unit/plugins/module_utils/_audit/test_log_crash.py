@@ -52,9 +52,10 @@ def work(directory):
 
 
 def check(directory, expected, where):
-    """Take in what is left and look whether everything is there once."""
+    """Take in what is left, look whether everything is there once, and return what was repaired."""
     work(directory)
-    assert sorted(runs_of(directory)) == sorted(expected), where
+    entries = entries_of(directory)
+    assert sorted(runs_of(directory, entries)) == sorted(expected), where
     assert journals(directory) == [], where
     assert [name for name in os.listdir(directory) if name.startswith(".audit")] == [], where
     assert [name for name in os.listdir(directory / "segments") if name.startswith(".")] == [], where
@@ -62,6 +63,7 @@ def check(directory, expected, where):
     assert sum(counts.values()) == len(expected), where
     if int(where.split()[-1].split("-")[0]) % 5 == 0:
         verified(directory)
+    return repairs(directory, entries)
 
 
 def test_kill_at_any_file_operation(memory):
@@ -74,8 +76,7 @@ def test_kill_at_any_file_operation(memory):
         shutil.copytree(template, directory)
         killed = killed_at(number, lambda directory=directory: work(directory))
         write_run(directory, "01", events=1)  # an older run that ended meanwhile must not confuse the counting
-        check(directory, ["00", "01", "02", "03"], f"killed at operation {number}")
-        found = repairs(directory)
+        found = check(directory, ["00", "01", "02", "03"], f"killed at operation {number}")
         assert {repair["repair"] for repair in found} <= {"tail"}
         assert [repair for repair in found if repair["kept"]] == []
         cuts += len(found)
@@ -99,14 +100,32 @@ def test_kill_at_any_file_operation_of_the_repair(memory):
         directory = memory / str(number)
         shutil.copytree(template, directory)
         killed = killed_at(number, lambda directory=directory: work(directory))
-        check(directory, ["00", "02", "03"], f"killed at operation {number}")
-        found = repairs(directory)
+        found = check(directory, ["00", "02", "03"], f"killed at operation {number}")
         assert [repair for repair in found if repair["kept"]] == []
         assert [repair for repair in found if repair["bytes"] > 20000]
         shutil.rmtree(directory)
         if not killed:
             break
     assert number > 80
+
+
+def test_kill_at_any_file_operation_while_a_damaged_tree_is_built_anew(memory):
+    template = memory / "template"
+    scene(template)
+    (partial,) = (template / "tile" / "0").glob("*.p/*")
+    partial.write_bytes(b"\0" + partial.read_bytes()[1:])
+    for number in range(1, 1000):
+        directory = memory / str(number)
+        shutil.copytree(template, directory)
+        killed = killed_at(number, lambda directory=directory: work(directory))
+        found = check(directory, ["00", "02", "03"], f"killed at operation {number}")
+        trees = [repair for repair in found if repair["repair"] == "tree"]
+        assert trees, number
+        assert [repair["same_root"] for repair in trees] == [True] * len(trees), number
+        shutil.rmtree(directory)
+        if not killed:
+            break
+    assert number > 100
 
 
 def test_power_loss_at_any_file_operation(memory):
