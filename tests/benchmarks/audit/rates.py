@@ -30,7 +30,7 @@ _KILOBYTE = 1000
 _RATES = ((1, None), (1, 10_000), (20, None), (20, 5_000))
 
 
-def append(place: Path, seconds: float = 5.0) -> list[dict]:
+def append(place: Path, seconds: float = 3.0) -> list[dict]:
     """Return what append.py measures, each with the rate that was asked for."""
     return [
         {"asked": rate or "most", **appending.measure(str(place / f"{processes}-{rate}"), processes, seconds, rate)}

@@ -20,6 +20,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ansible_collections.scripts.toolkit.tests.benchmarks import measured
@@ -31,7 +32,7 @@ HERE = others.HERE
 COLLECTIONS = str(HERE.parents[5])
 BUILD = ROOT / ".build" / "bench"
 FAST = ("none", "ours", "log_plays", "jsonl", "otel_live", "otel_dead")
-SLOW = ("none", "ours", "ara_http", "ara_offline")
+SLOW = ("none", "ara_http", "ara_offline")
 IN_THE_RUN = ("ours", "bare", "default", "log_plays", "jsonl", "otel_live")
 REPLAYED = ("ours", "bare", "default", "log_plays", "jsonl", "otel_live", "otel_dead")
 
@@ -52,6 +53,7 @@ class Bench:
     def __init__(self, programs: Path, absent: dict[str, str], rounds: int, work: Path) -> None:
         self._programs, self.absent, self._rounds, self._work = programs, absent, rounds, work
         self._own = Path(sys.executable).parent
+        self.entries = 1_000_000
         self._stack = contextlib.ExitStack()
         self._ports: dict[str, int] = {"dead": others.free_port()}
         self._servers: dict[str, subprocess.Popen] = {}
@@ -96,13 +98,14 @@ class Bench:
     def callback(self) -> dict:
         """Processor time per result: in a run of 1,000 results, and replayed."""
         size = ("--hosts", "10", "--tasks", "100")
-        in_the_run = [self._replay(self._there(IN_THE_RUN), "--in-the-run", *size) for _ in range(self._rounds)]
+        few = min(self._rounds, 3)  # each has 1,000 results of everybody, and everybody is in it
+        in_the_run = [self._replay(self._there(IN_THE_RUN), "--in-the-run", *size) for _ in range(few)]
         found = {
             "in_the_run": {name: [one[name] for one in in_the_run] for name in in_the_run[0]},
             "replayed": self._replay(self._there(REPLAYED), "--rounds", str(self._rounds), *size),
         }
         if not self.absent:
-            small = ("--rounds", str(self._rounds), "--hosts", "10", "--tasks", "10")
+            small = ("--rounds", str(few), "--hosts", "10", "--tasks", "10")
             found["replayed_ara"] = self._replay(["ours", "ara_offline", "ara_http"], *small)
         return found
 
@@ -112,20 +115,27 @@ class Bench:
         return {"in_the_run": self._replay(names, "--in-the-run", "--hosts", "50", "--tasks", "100")}
 
     def whole(self) -> dict:
-        """Whole runs in turn: 1,000 results, and with ARA 200."""
+        """Whole runs in turn: 1,000 results, and with ARA 100."""
         place, servers = self._work / "whole", self._servers
         runs = whole.Whole(self._programs, place / "1000", (10, 100), self._ports, servers)
         tell("1,000 results:")
         found = {"1000": runs.rounds(self._there(FAST), self._rounds, tell)}
         if not self.absent:
-            tell("200 results:")
-            runs = whole.Whole(self._programs, place / "200", (10, 20), self._ports, servers)
-            found["200"] = runs.rounds(SLOW, self._rounds, tell)
+            tell("100 results:")
+            runs = whole.Whole(self._programs, place / "100", (10, 10), self._ports, servers)
+            found["100"] = runs.rounds(SLOW, self._rounds, tell)
         return found
 
     def memory(self) -> dict:
         """Resident memory by number of results."""
         return self._program("memory.py", "--collections", COLLECTIONS, "--directory", str(self._work))
+
+    def memory_and_index(self) -> dict:
+        """Both at once: no time counts in the first, and each takes one core."""
+        with ThreadPoolExecutor(1) as pool:
+            memory = pool.submit(self.memory)
+            found = self.index()
+            return {"memory": memory.result(), "index": found}
 
     def append(self) -> dict:
         """Events per second that the store takes."""
@@ -137,7 +147,8 @@ class Bench:
 
     def index(self) -> dict:
         """Index rate and search times."""
-        return self._program("index.py", programs=self._own)
+        arguments = ("--entries", str(self.entries), "--rounds", "5", "--directory", str(self._work))
+        return self._program("index.py", *arguments, programs=self._own)
 
 
 PARTS = ("callback", "large", "whole", "memory", "append", "verify", "index")
@@ -146,12 +157,17 @@ PARTS = ("callback", "large", "whole", "memory", "append", "verify", "index")
 def measure(bench: Bench, parts: list[str]) -> dict:
     """Measure the parts and return all figures; a part that fails is told, and the others are measured all the same."""
     found: dict = {"failed": {}, "seconds": {}}
-    for part in parts:
+    together = {"memory", "index"} <= set(parts)
+    for part in [
+        *(part for part in parts if not (together and part in ("memory", "index"))),
+        *(["memory_and_index"] * together),
+    ]:
         began = time.monotonic()
         tell(f"{part} ...")
         work: Callable[[], dict] = getattr(bench, part)
         try:
-            found[part] = work()
+            figures = work()
+            found.update(figures if part == "memory_and_index" else {part: figures})
         except (SystemExit, OSError, ValueError) as error:
             found["failed"][part] = str(error)
             tell(f"{part}: {error}")
@@ -170,6 +186,9 @@ def main(arguments: list[str] | None = None) -> int:
         default=os.environ.get("BENCH_AUDIT_VENV"),
         help="a virtual environment with requirements.txt (default: BENCH_AUDIT_VENV, else it is made)",
     )
+    parser.add_argument(
+        "--entries", type=int, default=1_000_000, help="of the log that is indexed (default: %(default)s)"
+    )
     parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
     arguments = sys.argv[1:] if arguments is None else arguments
     options = parser.parse_args(arguments)
@@ -178,6 +197,7 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"--parts are of {', '.join(PARTS)}; --rounds is 1 or more")
     programs, absent = others.find_environment(options.venv, BUILD / "audit-venv", tell)
     bench = Bench(programs, absent, options.rounds, BUILD / "audit-work")
+    bench.entries = options.entries
     try:
         bench.begin(parts)
         result = measure(bench, parts)

@@ -16,6 +16,10 @@ __all__ = ["BEGIN", "END", "flat", "promises", "put", "report"]
 BEGIN, END = '<!-- figures: make bench ARGS="audit --write" -->', "<!-- /figures -->"
 
 
+_ENOUGH = 500
+"""Results of a run from which on its start does not hide what a result costs."""
+
+
 def _microseconds(runs: list[dict], field: str = "per_result") -> list[float]:
     return [run[field] for run in runs]
 
@@ -54,7 +58,7 @@ def whole(found: dict[str, list[dict]]) -> str:
             figures.summarize(used),
             f"{figures.paired_ratio(used, bare):.2f}",
             f"{figures.paired_ratio([run['wall'] for run in runs], [run['wall'] for run in found['none']]):.2f}",
-            f"{more:,.0f}" if name != "none" else "",
+            f"{more:,.0f}" if name != "none" and results >= _ENOUGH else "",
         ])  # fmt: skip
     head = [f"run of {results:,} results", "wall time, s", "processor, s", "processor / without", "wall / without"]
     return figures.table([*head, "µs a result"], rows)
@@ -86,6 +90,9 @@ def promises(result: dict) -> str:
     def row(what: str, most: float, measured: float, form: str) -> None:
         rows.append([what, f"<= {most:{form}}", f"{measured:{form}}", "held" if measured <= most else "MISSED"])
 
+    def least(what: str, at_least: float, measured: float) -> None:
+        rows.append([what, f">= {at_least:,.0f}", f"{measured:,.0f}", "held" if measured >= at_least else "MISSED"])
+
     for key, where in (("in_the_run", "1,000 results"), ("large", "50 hosts by 100 tasks")):
         found = result.get("large", {}).get("in_the_run", {}) if key == "large" else result.get("callback", {}).get(key)
         if not found:
@@ -106,7 +113,22 @@ def promises(result: dict) -> str:
     found = result.get("memory", {}).get("resident_mib")
     if found and "500000" in found:
         row("memory from 1,000 to 500,000 results, MiB more", 5, found["500000"] - found["1000"], ".1f")
+    for one in result.get("append", ()):
+        wanted = {1: 10_000, 20: 5_000}[one["processes"]]
+        if one["asked"] == "most":
+            least(f"events a second, {one['processes']} processes", wanted, one["events_per_second"])
+        else:
+            row(f"durable, ms at {wanted:,} a second, {one['processes']} processes", 200, one["worst_ms"], ".0f")
+    if "verify" in result:
+        least("verified a second, hashing only", 200_000, result["verify"]["hashing_only_per_second"])
+        least("verified a second, every line parsed", 50_000, result["verify"]["parsing_per_second"])
     return figures.table(["promise", "", "measured", ""], rows) if rows else ""
+
+
+def of_rows(name: str, found: list[dict]) -> str:
+    """Return a table with a row for each of ``found``."""
+    cells = [[dict(flat(one)).get(key) for key in found[0]] for one in found]
+    return figures.table([f"{name}: {next(iter(found[0]))}", *list(found[0])[1:]], cells)
 
 
 def put(page: str, text: str) -> str:
@@ -139,7 +161,9 @@ def report(result: dict) -> str:
     if "memory" in result:
         lines.append(memory(result["memory"]["resident_mib"]))
     for part in ("append", "verify", "index"):
-        if part in result:
+        if isinstance(result.get(part), list):
+            lines.append(of_rows(part, result[part]))
+        elif part in result:
             lines.append(figures.table([part, ""], list(flat(result[part]))))
     machine = result["machine"]
     lines.append(

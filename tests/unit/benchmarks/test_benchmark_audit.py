@@ -109,6 +109,14 @@ def test_promises_are_held_or_missed() -> None:
     assert [line.split("|")[-2].strip() for line in shown] == ["held", "MISSED", "held"]
     ara = {"ours": runs(90.0), "ara_offline": runs(9000.0)}
     assert "held" in tables.promises({"callback": {"replayed_ara": ara}})
+    appended = [
+        {"asked": 10_000, "processes": 1, "worst_ms": 201},
+        {"asked": "most", "processes": 20, "events_per_second": 5_000},
+    ]
+    assert [line.split("|")[-2].strip() for line in tables.promises({"append": appended}).splitlines()[2:]] == [
+        "MISSED",
+        "held",
+    ]
     assert tables.promises({}) == ""
 
 
@@ -120,3 +128,12 @@ def test_figures_replace_what_stood_between_the_markers(collection_root: Path) -
     with pytest.raises(ValueError, match="no markers"):
         tables.put("no figures", "new")
     assert tables.BEGIN in (collection_root / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+
+
+def test_figures_of_one_kind_stand_in_rows() -> None:
+    lines = tables.of_rows("append", [{"asked": "most", "rate": 12000}, {"asked": 5000, "rate": 4999}]).splitlines()
+    assert [[cell.strip() for cell in line.split("|")[1:-1]] for line in (lines[0], *lines[2:])] == [
+        ["append: asked", "rate"],
+        ["most", "12,000"],
+        ["5,000", "4,999"],
+    ]
