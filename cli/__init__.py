@@ -7,19 +7,20 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import signal
 import sys
 
 from ..plugins.module_utils._core.errors import ToolkitError
 from ..plugins.module_utils._core.outcomes import error_from_os
-from . import audit, host, provision
 from .output import complain
 from .version import collection_version
 
 __all__ = ["COMMANDS", "main"]
 
-COMMANDS = (provision, host, audit)
+COMMANDS = ("provision", "host", "audit")
+"""The modules of the commands; only the one that is called for is imported."""
 
 EXIT_CODES = """\
 exit codes:
@@ -30,7 +31,7 @@ exit codes:
 Commands that run another program (host ssh, provision) end with its exit code."""
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(argv: list[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="toolkit",
         description="Tools of the Ansible collection scripts.toolkit.",
@@ -39,8 +40,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"scripts.toolkit {collection_version()}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for command in COMMANDS:
-        command.register(subparsers)
+    for name in argv[:1] if argv[:1] and argv[0] in COMMANDS else COMMANDS:
+        command = importlib.import_module(f".{name}", __name__)
+        if name == "audit":
+            command.register(subparsers, argv[1:])
+        else:
+            command.register(subparsers)
     return parser
 
 
@@ -50,8 +55,8 @@ def _terminate(_number, _frame) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line ``argv`` (``None`` for the process's own) and return its exit code."""
-    parser = _parser()
     argv = sys.argv[1:] if argv is None else list(argv)
+    parser = _parser(argv)
     own, rest = argv, None
     if argv[:1] == ["provision"] and "--" in argv:
         own, rest = argv[: argv.index("--")], argv[argv.index("--") + 1 :]

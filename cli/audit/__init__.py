@@ -15,6 +15,7 @@ import argparse
 import importlib
 import importlib.util
 import os
+from collections.abc import Sequence
 
 from ...plugins.module_utils._core.paths import base_directory
 
@@ -22,6 +23,9 @@ __all__ = ["GROUPS", "common_options", "log_directory", "register"]
 
 GROUPS = ("search", "report", "proof", "upkeep", "deliver")
 """The submodules that add commands, in the order in which the help names them."""
+
+_GROUP_OF = {"search": "search", "show": "search", "tail": "search", "report": "report", "diff": "report",
+             "profile": "report"}  # fmt: skip
 
 _DESCRIPTION = """\
 Search, report on, verify and look after the audit trail that the callback scripts.toolkit.audit writes.
@@ -44,8 +48,12 @@ def common_options() -> argparse.ArgumentParser:
     return common
 
 
-def register(subparsers: argparse._SubParsersAction) -> None:
-    """Add the command with the subcommands of every group."""
+def register(subparsers: argparse._SubParsersAction, argv: Sequence[str] = ()) -> None:
+    """Add the command with the subcommands of every group.
+
+    :param argv: what follows on the command line. Where its command is known, only its group is loaded, so that a
+        search does not wait for what verifying needs.
+    """
     parser = subparsers.add_parser(
         "audit",
         help="search, report on, verify and look after the audit trail",
@@ -55,6 +63,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     parser.set_defaults(parser=parser)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     common = common_options()
-    for name in GROUPS:
+    group = _GROUP_OF.get(argv[0]) if argv else None
+    for name in (group,) if group else GROUPS:
         if importlib.util.find_spec(f".{name}", __name__) is not None:
             importlib.import_module(f".{name}", __name__).register(commands, common)

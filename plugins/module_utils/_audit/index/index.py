@@ -12,12 +12,11 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from ..._core.errors import IntegrityError, NotFoundError, PermissionDenied, UnavailableError, ValidationError
 from ..query import FIELDS, Filters, globs
 from .catch_up import Progress, catch_up
-from .postgresql import PostgresqlStore
 from .rows import COLUMNS, record_of, time_of
 from .source import Source
 from .sqlite import INDEX_NAME, SqliteStore, is_damage
@@ -61,7 +60,9 @@ class Index:
         self._contexts: dict[int, str] = {}
         self._local = os.path.isdir(directory)
         if where and is_dsn(where):
-            self.store: SqliteStore | PostgresqlStore = PostgresqlStore(where, directory)
+            from .postgresql import PostgresqlStore  # its library takes longer to load than a search takes
+
+            self.store: Any = PostgresqlStore(where, directory)
             return
         if not self._local:
             raise NotFoundError(

@@ -6,7 +6,8 @@
 
 Every index of a column gives its rows in order of time, so the first page of a search costs a page, however many rows
 match. What else is asked for is checked row by row, so the index with the fewest entries is walked; for a pattern that
-matches several words their index ranges are merged. SQLite's own planner would sort in these cases.
+matches several words their index ranges are merged. SQLite's own planner would sort in these cases. Other conditions
+that few entries meet are worked out beforehand as sets of ids: testing an id is cheaper than fetching its row.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ FOUND = "e.id, e.position, e.event, e.context, e.details, e.salt"
 _MERGED = 50
 _SORTED = 20000
 _RARE = 2000
+_SET = 50000
 _EVERYTHING = (1 << 63) - 1
 
 
@@ -108,7 +110,8 @@ def select(
             values.append(match_expression([term]))
     direction = "DESC" if newest else "ASC"
     tail = "" if limit is None else f" LIMIT {int(limit)}"
-    if positive and not _columns_are_rarer(database, columns, positive, low, high):
+    way = _way(database, columns, positive, low, high) if positive else ""
+    if way == "text":
         for column in columns:
             condition, words = _one_of(column, indexed=False)
             conditions.append(condition)
@@ -118,11 +121,18 @@ def select(
             f" AND t.rowid BETWEEN ? AND ? AND {' AND '.join(conditions)} ORDER BY t.rowid {direction}{tail}",
             (positive, low, high, *values),
         )
-    if positive:
+    if way == "set":
+        conditions.append("e.id IN (SELECT t.rowid FROM entry_text t WHERE t.entry_text MATCH ?)")
+        values.append(positive)
+    elif way:
         conditions.append("EXISTS (SELECT 1 FROM entry_text t WHERE t.entry_text MATCH ? AND t.rowid = e.id)")
         values.append(positive)
     for column in columns[1:]:
-        condition, words = _one_of(column, indexed=False)
+        if columns[0].entries >= _RARE and column.entries <= _SET and len(column.words) == 1:
+            index = f"entry o INDEXED BY entry_{column.name}"
+            condition, words = f"e.id IN (SELECT o.id FROM {index} WHERE o.{column.name} = ?)", (column.words[0],)
+        else:
+            condition, words = _one_of(column, indexed=False)
         conditions.append(condition)
         values += words
     order = f" ORDER BY 1 {direction}{tail}"
@@ -141,12 +151,16 @@ def select(
     return Selection(f"{source} {condition} AND {rest}{order}", (*words, *values))
 
 
-def _columns_are_rarer(
-    database: sqlite3.Connection, columns: list[_Column], positive: str, low: int, high: int
-) -> bool:
-    """Return whether fewer entries have the rarest column's words than the words of the text."""
-    if not columns or columns[0].entries > 10 * _SORTED:
-        return False
-    limit = min(_RARE, columns[0].entries)
+def _way(database: sqlite3.Connection, columns: list[_Column], positive: str, low: int, high: int) -> str:
+    """Return how to combine a text with columns: walk the ``text``, or the rarest column and either look each of its
+    entries up in the ``set`` of those with the text, or ``probe`` the full text for each."""
+    if not columns:
+        return "text"
     found = "SELECT 1 FROM entry_text t WHERE t.entry_text MATCH ? AND t.rowid BETWEEN ? AND ? LIMIT ?"
-    return database.execute(f"SELECT count(*) FROM ({found})", (positive, low, high, limit)).fetchone()[0] >= limit
+    (texts,) = database.execute(f"SELECT count(*) FROM ({found})", (positive, low, high, _SET)).fetchone()
+    rarest = columns[0].entries
+    if texts < min(_RARE, rarest):
+        return "text"
+    if texts < _SET:
+        return "set" if rarest <= 10 * texts else "text"
+    return "probe" if rarest <= _SORTED else "text"

@@ -108,7 +108,7 @@ FILTERS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(FILTERS)
 def test_index_and_filter_say_the_same(trail, options):
     filters = filters_of(options)
@@ -119,18 +119,23 @@ def test_index_and_filter_say_the_same(trail, options):
         assert sum(index.counts("status", filters).values()) == len(expected)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(FILTERS, st.sampled_from([(0, 0, 0), (50, 20000, 2000), (0, 20000, 1), (2, 5, 2000)]))
+WAYS = ("_MERGED", "_SORTED", "_RARE", "_SET")
+
+
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(FILTERS, st.tuples(*(st.sampled_from([0, 1, 20, 60000]) for _name in WAYS)))
 def test_every_way_through_the_index_finds_the_same(trail, options, ways):
-    before = (select_module._MERGED, select_module._SORTED, select_module._RARE)
+    before = [getattr(select_module, name) for name in WAYS]
     filters = filters_of(options)
     expected = answers(trail, filters)
     try:
-        select_module._MERGED, select_module._SORTED, select_module._RARE = ways
+        for name, value in zip(WAYS, ways, strict=True):
+            setattr(select_module, name, value)
         assert answers(trail, filters) == expected
         assert answers(trail, filters, newest=True) == expected[::-1]
     finally:
-        select_module._MERGED, select_module._SORTED, select_module._RARE = before
+        for name, value in zip(WAYS, before, strict=True):
+            setattr(select_module, name, value)
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
