@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import datetime
+import fcntl
 import hashlib
 import json
 import socket
@@ -299,3 +300,45 @@ def certificate(directory, name="localhost"):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(directory / "cert.pem", directory / "key.pem")
     return context
+
+
+def state(log, group):
+    """Return the state of the only witness or sink."""
+    [path] = (log.directory / group).glob("*.json")
+    return json.loads(path.read_text())
+
+
+def outcomes(done):
+    """Return what became of each target."""
+    return [entry.outcome for entry in done]
+
+
+def until(condition):
+    """Wait for something that another process does."""
+    for _try in range(1500):
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.01)
+    raise AssertionError("it did not happen")
+
+
+def lift_backoff(log, group):
+    """Let as much time pass as there is to wait."""
+    for path in (log.directory / group).glob("*.json"):
+        path.write_text(json.dumps({**json.loads(path.read_text()), "next_attempt": 0}))
+
+
+def is_delivering(log):
+    """Return whether another process holds the lock."""
+    with open(log.directory / "deliver.lock", "r+b") as handle:
+        try:
+            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return True
+    return False
+
+
+def command(log, *argv):
+    """Return the arguments of ``toolkit``."""
+    return ["audit", *argv, "--log-directory", str(log.directory)]
