@@ -44,8 +44,15 @@ def integrate(directory: str, on_run: OnRun, warn: Warn | None = None) -> list[s
     :raises OSError: the log can't be written; it is as before then and the journal stays.
     """
     done: list[str] = []
+    told: set[str] = set()
+
+    def once(text: str) -> None:
+        if warn is not None and text not in told:
+            told.add(text)
+            warn(text)
+
     while True:
-        log = Log.attempt(directory, warn)
+        log = Log.attempt(directory, once)
         if log is None:
             return done
         with log:

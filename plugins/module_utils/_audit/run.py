@@ -268,7 +268,7 @@ class Run:
         with deferred_signals():
             metrics = MetricsSink(self.settings.log_directory, self.settings.metrics_path)
             self._recorder.close()
-            done = integrate(self.settings.log_directory, lambda end: self._attempt(metrics.fold, end))
+            done = integrate(self.settings.log_directory, lambda end: self._attempt(metrics.fold, end), self._warn)
             if done:
                 self._attempt(metrics.publish)
         if self._deliver is not None:

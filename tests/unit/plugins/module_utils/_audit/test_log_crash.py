@@ -163,13 +163,13 @@ def test_what_is_acknowledged_survives_power_loss(memory):
 
 
 def test_random_kills_of_writing_runs(memory):
-    """Eight runs at a time write, take in and are killed; every line whose write had returned is in the log once."""
+    """Six runs at a time write, take in and are killed; every line whose write had returned is in the log once."""
     chance = random.Random(20260102)
     (memory / "settings.json").write_text('{"segment_bytes": 50000}')
     acknowledged = {}
-    for round_number in range(4):
+    for round_number in range(3):
         children = {}
-        for number in range(8):
+        for number in range(6):
             run_id = f"{round_number}{number}"
             read, write = os.pipe()
 
