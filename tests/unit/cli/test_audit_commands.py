@@ -10,6 +10,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -27,9 +28,9 @@ COMMAND = [sys.executable, "-m", "ansible_collections.scripts.toolkit.cli", "aud
 HOSTILE = "\x1b]0;owned\x07=cmd|'/C calc'!A0 <b>\u202e"
 
 
-@pytest.fixture
-def trail(tmp_path):
-    trail = Trail(tmp_path / "audit")
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    trail = Trail(tmp_path_factory.mktemp("recorded"))
     trail.run(
         {"host": "web1", "duration_ms": 5}, {"host": "web2", "status": "failed", "msg": "disk full"}, status="failed"
     )
@@ -40,6 +41,13 @@ def trail(tmp_path):
     run.end(hosts={"web1": {"ok": 1}, HOSTILE: {"failures": 1}})
     trail.integrate()
     return trail
+
+
+@pytest.fixture
+def trail(recorded, tmp_path):
+    """A trail of its own for every test, with the same two runs."""
+    shutil.copytree(recorded.directory, tmp_path / "audit")
+    return Trail(tmp_path / "audit")
 
 
 @pytest.fixture

@@ -76,7 +76,6 @@ def catch_up(store: Store, source: Source, progress: Progress | None = None) -> 
 
     :param progress: called with ``(entries done, entries in all)`` after each batch.
     :raises OSError: the trail can't be read.
-    :raises IntegrityError: a segment can't be decompressed; what came before it is indexed.
     """
     maker = RowMaker()
     added = 0
@@ -115,8 +114,8 @@ def _log(store: Store, source: Source, snapshot: Snapshot, maker: RowMaker, prog
 
 def _fits(reached: Reached, source: Source, snapshot: Snapshot) -> bool:
     """Return whether the log is the one that was indexed: its last indexed entry is what it was."""
-    if reached.position == 0:
-        return True
+    if reached.position == 0 or (reached.leaf == "" and reached.position <= snapshot.entries):
+        return True  # nothing to compare; the end of the log was missing then
     if reached.position > snapshot.entries:
         return False
     last = reached.position - 1

@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
-from ..._core.errors import IntegrityError, NotFoundError, PermissionDenied, UnavailableError, ValidationError
+from ..._core.errors import NotFoundError, PermissionDenied, UnavailableError, ValidationError
 from ..query import FIELDS, Filters, globs
 from .catch_up import Progress, catch_up
 from .rows import COLUMNS, record_of, time_of
@@ -109,7 +109,7 @@ class Index:
     def catch_up(self, progress: Progress | None = None) -> int:
         """Index what is new in the trail and return how many entries that were.
 
-        A segment that can't be read ends it; ``warnings`` then says which, and searching goes on with the rest.
+        A segment that is missing or can't be read is left out; ``warnings`` then says which.
         """
         if not self._local:
             return 0
@@ -120,10 +120,11 @@ class Index:
             added = catch_up(self.store, self._source, progress)
             self.store.settle()
 
-        try:
-            self._safely(work)
-        except IntegrityError as error:
-            self.warnings.append(f"The index is incomplete. {error.as_result()['msg']}")
+        self._safely(work)
+        damage, self._source.damage = self._source.damage, []
+        for text in dict.fromkeys(damage):
+            hint = "toolkit audit verify says more; index anew when it is restored (--rebuild)."
+            self.warnings.append(f"The index is incomplete. {text} {hint}")
         self._forget()
         return added
 

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ..._core.errors import IntegrityError
 from ..journal import JOURNAL_DIRECTORY, JOURNAL_SUFFIX
 from ..merkle import leaf_hash
 from ..segments import blocks, ranges
@@ -51,10 +52,12 @@ class Source:
     """The trail in ``directory``, read without locks.
 
     :param directory: the log directory.
+    :ivar damage: what could not be read, in sentences.
     """
 
     def __init__(self, directory: str) -> None:
         self.directory = directory
+        self.damage: list[str] = []
 
     def snapshot(self) -> Snapshot:
         """Return how far the log is committed.
@@ -72,14 +75,26 @@ class Source:
     def blocks(self, start: int, snapshot: Snapshot, mark: Mark) -> Iterator[tuple[int, list[bytes]]]:
         """Yield ``(index of the first, lines)`` from entry ``start`` to the end of the snapshot.
 
-        Entries that are missing without having been pruned are left out; ``toolkit audit verify`` reports them.
-
-        :raises IntegrityError: a segment can't be decompressed.
+        Entries that are missing without having been pruned, or that can't be read, are left out; ``damage`` says so.
         """
         if start >= snapshot.first and (mark.first, mark.generation) == (snapshot.first, snapshot.generation):
             yield from self._from_mark(start, snapshot, mark)
             return
-        yield from blocks(self.directory, start, snapshot.entries, on_gap=lambda _first, _stop: None)
+        while True:
+            try:
+                for first, lines in blocks(self.directory, start, snapshot.entries, on_gap=self._gap):
+                    yield first, lines
+                    start = first + len(lines)
+                return
+            except IntegrityError as error:
+                self.damage.append(error.message)
+            following = [part.stop for part in ranges(self.directory) if part.first <= start < part.stop]
+            if not following or following[0] >= snapshot.entries:
+                return
+            start = following[0]
+
+    def _gap(self, first: int, stop: int) -> None:
+        self.damage.append(f"The entries {first} to {stop - 1} of the log are missing.")
 
     def _from_mark(self, start: int, snapshot: Snapshot, mark: Mark) -> Iterator[tuple[int, list[bytes]]]:
         with open(os.path.join(self.directory, LOG_NAME), "rb") as handle:

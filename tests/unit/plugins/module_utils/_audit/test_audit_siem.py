@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from index_trail import Trail
 
@@ -162,6 +162,7 @@ FIELDS = ("host", "path", "operation", "access", "msg", "status", "duration_ms",
           "changed", "module", "sha256_after")  # fmt: skip
 
 
+@settings(max_examples=50)
 @given(
     st.sampled_from(["TASK_RESULT", "FILE_MODIFICATION", "SENSITIVE_ACCESS", "EXECUTION_END", "KEY_ADDED", "OWN"]),
     st.dictionaries(st.sampled_from(FIELDS), ANYTHING) | ANYTHING,

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import shutil
@@ -74,7 +75,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(STEPS)
 def test_whatever_happens_every_entry_is_there_once(tmp_path, steps):
     shutil.rmtree(tmp_path)
@@ -357,3 +358,51 @@ def test_nobody_erases_from_the_index_by_claiming_it(trail):
     trail.integrate()
     assert len(trail.found(text="still there")) == 1
     assert trail.found() == trail.log()
+
+
+def test_closed_segments_and_the_active_one_are_indexed_step_by_step(trail, monkeypatch):
+    monkeypatch.setattr(catch_up_module, "BATCH", 100)
+    trail.directory.mkdir(exist_ok=True)
+    (trail.directory / "settings.json").write_text(json.dumps({"segment_bytes": 20_000}))
+    for number in range(5):
+        trail.run(*({"host": f"web{n}", "msg": f"run {number} message {n}"} for n in range(130)))
+        assert trail.found() == trail.log()
+    assert len(list((trail.directory / "segments").iterdir())) >= 2
+    erase(str(trail.directory), [5, 300], "a test")
+    assert trail.found() == trail.log()
+    (trail.directory / "index.sqlite").unlink()
+    assert trail.found() == trail.log()
+
+
+def test_a_segment_that_is_gone_or_broken_hides_no_other_entry(trail):
+    trail.directory.mkdir(exist_ok=True)
+    (trail.directory / "settings.json").write_text(json.dumps({"segment_bytes": 20_000}))
+    for _number in range(4):
+        trail.run(*({"host": f"web{n}", "msg": "some words"} for n in range(150)))
+    first, second = sorted((trail.directory / "segments").iterdir())[:2]
+    expected = [entry["index"] for entry in trail.log() if entry["index"] >= int(second.name[:20])]
+    first.rename(trail.directory / "away")
+    with trail.index() as index:
+        assert "are missing" in index.warnings[0]
+        assert sorted(entry["index"] for entry in index.each(Filters())) == sorted(expected)
+    (trail.directory / "index.sqlite").unlink()
+    (trail.directory / "away").rename(first)
+    whole = trail.log()
+    lines_of_segment = gzip.decompress(second.read_bytes()).splitlines()
+    second.write_bytes(b"no gzip")
+    with trail.index() as index:
+        assert "The index is incomplete" in index.warnings[0]
+        assert second.name in index.warnings[0]
+        third = len(lines_of_segment) + int(second.name[:20])
+        expected = [entry["index"] for entry in whole if not int(second.name[:20]) <= entry["index"] < third]
+        assert sorted(entry["index"] for entry in index.each(Filters())) == sorted(expected)
+    assert len(trail.found()) == len(expected)
+
+
+def test_a_run_never_loads_the_index():
+    package = "ansible_collections.scripts.toolkit.plugins.module_utils._audit"
+    program = (
+        f"import sys, {package}.run, {package}.integrator; print(*(name for name in sys.modules if '.index' in name))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""

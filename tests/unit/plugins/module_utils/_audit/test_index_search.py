@@ -108,7 +108,7 @@ FILTERS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=70, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(FILTERS)
 def test_index_and_filter_say_the_same(trail, options):
     filters = filters_of(options)
@@ -122,7 +122,7 @@ def test_index_and_filter_say_the_same(trail, options):
 WAYS = ("_MERGED", "_SORTED", "_RARE", "_SET")
 
 
-@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(FILTERS, st.tuples(*(st.sampled_from([0, 1, 20, 60000]) for _name in WAYS)))
 def test_every_way_through_the_index_finds_the_same(trail, options, ways):
     before = [getattr(select_module, name) for name in WAYS]
