@@ -76,7 +76,8 @@ class OwnEntries:
         """Every placeholder has its record."""
         recorded = {}
         for index, _event, details in self._details("ENTRY_ERASED"):
-            recorded[details.get("index")] = (index, str(details.get("leaf_hash")))
+            if isinstance(details.get("index"), int):
+                recorded[details["index"]] = (index, str(details.get("leaf_hash")))
         for index, digest in sorted(self.erased.items()):
             record = recorded.get(index)
             if record is None:

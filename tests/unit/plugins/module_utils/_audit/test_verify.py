@@ -219,6 +219,17 @@ def test_lost_entries_stay_a_finding(log: Path) -> None:
     assert any("repair" in note for note in report.notes)
 
 
+@pytest.mark.parametrize("event", ["SEGMENT_CLOSED", "ENTRY_ERASED", "LOG_PRUNED", "LOG_REPAIRED", "KEY_ADDED"])
+def test_nonsense_in_entries_of_the_log_itself_breaks_nothing(log: Path, event: str) -> None:
+    nonsense = [[], {"first": "x", "index": [], "minimum_index": {}, "vkey": 1, "repair": [], "segments": [1, {}]}, 7]
+    for details in (*nonsense, {"first": -1, "segments": {"first": []}, "index": -1, "vkey": None, "same_root": 0}):
+        record = {"details": details, "event_type": event, "run_id": ""}
+        append(log, [json.dumps(record, sort_keys=True, separators=(",", ":")).encode()])
+    report = verify(str(log))
+    assert report.size == 1209
+    assert {finding.kind for finding in report.findings} <= {"segment", "key"}
+
+
 def test_lines_that_are_no_records_are_noted(log: Path) -> None:
     append(log, [b"no json", b'{"event_type":7'])
     report = verify(str(log))
