@@ -88,8 +88,8 @@ def refuse_lockout(now: Effective, after: Effective) -> None:
         )
     if users and not _addresses(now) <= _addresses(after):
         raise UnsafeError(
-            f"settings.ListenAddress takes addresses away at which the ssh server listens now, while {', '.join(users)} "
-            "is logged in, and over this connection nothing can prove that you still get in.",
+            f"settings.ListenAddress takes away addresses at which the ssh server listens, while {', '.join(users)} is "
+            "logged in, and over this connection nothing can prove that you still get in.",
             hint=hint,
         )
     for name in users:

@@ -105,7 +105,7 @@ def test_closing_all_ports_or_addresses_and_shutting_out_root_is_refused() -> No
             fewer_ports = {**OPEN, "listenaddress": ["0.0.0.0:22", "[::]:22"]}
             with pytest.raises(UnsafeError, match="might shut out root"):
                 lockout.refuse_lockout(effective(everywhere), effective(fewer_ports))
-            with pytest.raises(UnsafeError, match=r"settings\.ListenAddress takes addresses away"):
+            with pytest.raises(UnsafeError, match=r"settings\.ListenAddress takes away addresses"):
                 lockout.refuse_lockout(effective(everywhere), effective({**OPEN, "listenaddress": ["127.0.0.1:22"]}))
             with pytest.raises(UnsafeError, match="might shut out root") as caught:
                 lockout.refuse_lockout(effective(OPEN), effective({**OPEN, "permitrootlogin": ["no"]}))
