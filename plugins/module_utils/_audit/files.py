@@ -100,7 +100,10 @@ def _add_digest(details: dict, when: str, entry: Mapping, keys: tuple[str, ...])
 
 
 def _operation(entry: Mapping) -> str:
-    """Return what happened; a module that does not tell whether the file was there counts as ``MODIFY``."""
+    """Return what happened; a module that does not tell whether the file was there counts as ``MODIFY``.
+
+    ansible-core's own modules tell it in their diff, if at all, which 2.19 and newer keep only with ``--diff``.
+    """
     told = entry.get("operation")
     if isinstance(told, str) and told in _OPERATIONS:
         return _OPERATIONS[told]
