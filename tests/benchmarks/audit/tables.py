@@ -122,6 +122,13 @@ def promises(result: dict) -> str:
     if "verify" in result:
         least("verified a second, hashing only", 200_000, result["verify"]["hashing_only_per_second"])
         least("verified a second, every line parsed", 50_000, result["verify"]["parsing_per_second"])
+    if "index" in result:
+        searches = result["index"]["searches"].values()
+        least("indexed a second", 15_000, result["index"]["entries_per_second"])
+        row("slowest of the searches, first page, ms", 100, max(one["ms"] for one in searches), ".1f")
+        faster = [one["times_faster_than_jq"] for one in searches if "times_faster_than_jq" in one]
+        if faster:
+            least("times faster than jq, the least of them", 100, min(faster))
     return figures.table(["promise", "", "measured", ""], rows) if rows else ""
 
 
@@ -164,7 +171,12 @@ def report(result: dict) -> str:
         if isinstance(result.get(part), list):
             lines.append(of_rows(part, result[part]))
         elif part in result:
-            lines.append(figures.table([part, ""], list(flat(result[part]))))
+            rest = {key: value for key, value in result[part].items() if key != "searches"}
+            lines.append(figures.table([part, ""], list(flat(rest))))
+            if "searches" in result[part]:
+                lines.append(
+                    of_rows("search", [{"first page": name, **one} for name, one in result[part]["searches"].items()])
+                )
     machine = result["machine"]
     lines.append(
         f"{result['date']}. {machine['cores']} cores of {machine['processor']}, {machine['memory_gib']} GiB, Linux "

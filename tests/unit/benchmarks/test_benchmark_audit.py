@@ -117,6 +117,13 @@ def test_promises_are_held_or_missed() -> None:
         "MISSED",
         "held",
     ]
+    searches = {"a": {"ms": 3.0, "times_faster_than_jq": 99}, "b": {"ms": 101.0, "times_faster_than_jq": 5000}}
+    index = {"index": {"entries_per_second": 15_000, "searches": searches}}
+    assert [line.split("|")[-2].strip() for line in tables.promises(index).splitlines()[2:]] == [
+        "held",
+        "MISSED",
+        "MISSED",
+    ]
     assert tables.promises({}) == ""
 
 
