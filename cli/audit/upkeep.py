@@ -12,11 +12,13 @@ import sys
 
 from ...plugins.module_utils._audit.erase import entries_of_run, erase
 from ...plugins.module_utils._audit.imports import import_journals
+from ...plugins.module_utils._audit.index.index import Index
+from ...plugins.module_utils._audit.index.sqlite import INDEX_NAME
 from ...plugins.module_utils._audit.integrator import integrate
 from ...plugins.module_utils._audit.log import Log, settings_of
 from ...plugins.module_utils._audit.metrics import MetricsSink
 from ...plugins.module_utils._audit.prune import prune
-from ...plugins.module_utils._core.errors import NotFoundError, UnsafeError, ValidationError
+from ...plugins.module_utils._core.errors import NotFoundError, ToolkitError, UnsafeError, ValidationError
 from ..output import print_json, progress, table
 from . import log_directory
 
@@ -130,6 +132,8 @@ def _import(options: argparse.Namespace) -> int:
 def _prune(options: argparse.Namespace) -> int:
     directory = _existing(options)
     told = prune(directory, options.older_than, options.keep, options.dry_run, _warn, options.wait)
+    if not options.dry_run:
+        _follow_in_index(directory)
     if options.json:
         print_json(told)
         return 0
@@ -151,11 +155,24 @@ def _erase(options: argparse.Namespace) -> int:
             f"This would erase {len(indexes)} entries for good.", hint="Say --yes if that is what you want."
         )
     told = erase(directory, indexes, options.reason, _warn, options.wait)
+    _follow_in_index(directory)
     if options.json:
         print_json(told)
     else:
         print(f"{len(told['erased'])} entries and {told['blobs']} side blobs are erased; the log records it.")
     return 0
+
+
+def _follow_in_index(directory: str) -> None:
+    """Let what is gone from the log be gone from the index too, where there is one; else the next search does it."""
+    where = os.environ.get("SCRIPTS_TOOLKIT_AUDIT_INDEX")
+    if not where and not os.path.exists(os.path.join(directory, INDEX_NAME)):
+        return
+    try:
+        with Index(directory, where) as index:
+            index.catch_up()
+    except ToolkitError as error:
+        progress(f"The index still has what is gone from the log, until the next search: {error.as_result()['msg']}")
 
 
 def _indexes(words: list[str]) -> list[int]:

@@ -278,3 +278,15 @@ def test_a_progress_bar_shows_a_share_and_stays_off_what_is_no_terminal(capsys):
         assert bar.text(5_000, 10_000, 10) == "Indexing [#####.....]  50% of 10,000"
         assert bar.text(0, 0, 4) == "Indexing [####] 100% of 0"
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("where", ["index.sqlite", "elsewhere.sqlite"])
+def test_what_is_erased_is_gone_from_the_index_at_once(run, trail, monkeypatch, where):
+    if where != "index.sqlite":
+        monkeypatch.setenv("SCRIPTS_TOOLKIT_AUDIT_INDEX", str(trail.directory / where))
+    run("search")
+    assert b"disk full" in (trail.directory / where).read_bytes()
+    gone = [entry["index"] for entry in trail.log() if entry["details"].get("msg") == "disk full"]
+    run("erase", *map(str, gone), "--reason", "a test", "--yes")
+    assert b"disk full" not in b"".join(path.read_bytes() for path in trail.directory.glob(f"{where}*"))
+    assert run("search", "disk", "--count") == "0\n"
