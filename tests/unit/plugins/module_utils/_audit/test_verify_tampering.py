@@ -18,7 +18,7 @@ from ansible_collections.scripts.toolkit.plugins.module_utils._audit.merkle impo
 from ansible_collections.scripts.toolkit.plugins.module_utils._audit.tiles import TILE_WIDTH
 
 FULL, PARTIAL, UPPER = "tile/0/000", "tile/0/001.p/4", "tile/1/000.p/1"
-HALVES = [range(4), range(4, 8)]
+PARTS = [range(0, 2), range(2, 4), range(4, 6), range(6, 8)]
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def test_it_is_whole(log: SmallLog) -> None:
     assert {ACTIVE, SEGMENT, FULL, PARTIAL, UPPER, "checkpoint"} < names
 
 
-@pytest.mark.parametrize("bits", HALVES, ids=str)
+@pytest.mark.parametrize("bits", PARTS, ids=str)
 def test_every_bit_of_the_active_segment(log: SmallLog, bits: range) -> None:
     data = log.read(ACTIVE)
     for byte, changed in flips(data, bits):
@@ -48,7 +48,7 @@ def test_every_bit_of_the_active_segment(log: SmallLog, bits: range) -> None:
             assert f"entry {entry}" in at(log.findings()), byte
 
 
-@pytest.mark.parametrize("bits", HALVES, ids=str)
+@pytest.mark.parametrize("bits", PARTS, ids=str)
 def test_every_bit_of_a_closed_segment(log: SmallLog, bits: range) -> None:
     for byte, changed in flips(log.read(SEGMENT), bits):
         with log.changed(SEGMENT, changed):
