@@ -18,7 +18,7 @@ from ansible_collections.scripts.toolkit.plugins.module_utils._audit.merkle impo
 from ansible_collections.scripts.toolkit.plugins.module_utils._audit.tiles import TILE_WIDTH
 
 FULL, PARTIAL, UPPER = "tile/0/000", "tile/0/001.p/4", "tile/1/000.p/1"
-PARTS = [range(0, 2), range(2, 4), range(4, 6), range(6, 8)]
+PARTS = [range(2), range(2, 4), range(4, 6), range(6, 8)]
 
 
 @pytest.fixture(scope="module")
