@@ -4,8 +4,8 @@
 
 """Whole runs of ansible-playbook, with and without a recorder, in turn: wall time and processor time of all processes.
 
-A run has 1,000 cheap results: 100 tasks of ``debug`` on 10 hosts, connection local. Every recorder must have recorded
-each of them, or the benchmark ends.
+A run has 1,000 cheap results: 100 tasks of ``debug`` on 10 hosts, connection local. Where that can be read, a recorder
+must have recorded each of them, or the benchmark ends.
 """
 
 from __future__ import annotations
