@@ -15,7 +15,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 
-from ..plugins.module_utils._audit.run import Settings
+from ..plugins.module_utils._audit.record.run import Settings
 from ..plugins.module_utils._core.commands import Commands
 from ..plugins.module_utils._core.errors import DependencyError, ValidationError
 

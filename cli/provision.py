@@ -14,7 +14,7 @@ import socket
 import ssl
 import sys
 
-from ..plugins.module_utils._audit.integrator import LOG_NAME
+from ..plugins.module_utils._audit.store.integrator import LOG_NAME
 from ..plugins.module_utils._core.errors import ValidationError
 from ..plugins.module_utils._core.files import read_bytes, remove_file, write_atomic
 from ..plugins.module_utils._core.paths import base_directory

@@ -14,12 +14,12 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
-from ...plugins.module_utils._audit.figures import WITNESS_DIRECTORY, collect, prometheus_text
-from ...plugins.module_utils._audit.integrator import integrate
-from ...plugins.module_utils._audit.lock import LogLock
-from ...plugins.module_utils._audit.metrics import MetricsSink, load_counters
-from ...plugins.module_utils._audit.segments import entries
-from ...plugins.module_utils._audit.targets import load_targets
+from ...plugins.module_utils._audit.metrics.counters import MetricsSink, load_counters
+from ...plugins.module_utils._audit.metrics.figures import WITNESS_DIRECTORY, collect, prometheus_text
+from ...plugins.module_utils._audit.metrics.targets import load_targets
+from ...plugins.module_utils._audit.store.integrator import integrate
+from ...plugins.module_utils._audit.store.lock import LogLock
+from ...plugins.module_utils._audit.store.segments import entries
 from ...plugins.module_utils._core.errors import NotFoundError, ToolkitError, UnavailableError
 from ...plugins.plugin_utils._audit import standing
 from ...plugins.plugin_utils._audit.deliver import Delivery, deliver

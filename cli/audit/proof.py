@@ -13,15 +13,15 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 
-from ...plugins.module_utils._audit.export_tiles import export_tiles
-from ...plugins.module_utils._audit.figures import VERIFICATION_NAME
-from ...plugins.module_utils._audit.keys import KEY_DIRECTORY, TRUSTED_NAME, Keyring, read_vkeys
-from ...plugins.module_utils._audit.log import Log
-from ...plugins.module_utils._audit.proof import Proof, check, entries_at, entries_of, parse_proofs, prove
-from ...plugins.module_utils._audit.remembered import Kept, Memory, default_memory, witnessed
-from ...plugins.module_utils._audit.render import clean, table
-from ...plugins.module_utils._audit.verdict import Finding, Report
-from ...plugins.module_utils._audit.verify import verify
+from ...plugins.module_utils._audit.metrics.figures import VERIFICATION_NAME
+from ...plugins.module_utils._audit.proof.bundle import Proof, check, entries_at, entries_of, parse_proofs, prove
+from ...plugins.module_utils._audit.proof.export_tiles import export_tiles
+from ...plugins.module_utils._audit.proof.keys import KEY_DIRECTORY, TRUSTED_NAME, Keyring, read_vkeys
+from ...plugins.module_utils._audit.proof.remembered import Kept, Memory, default_memory, witnessed
+from ...plugins.module_utils._audit.proof.verdict import Finding, Report
+from ...plugins.module_utils._audit.proof.verify import verify
+from ...plugins.module_utils._audit.search.render import clean, table
+from ...plugins.module_utils._audit.store.log import Log
 from ...plugins.module_utils._core.errors import NotFoundError, ToolkitError, ValidationError
 from ...plugins.module_utils._core.files import read_bytes, write_atomic
 from ...plugins.module_utils._core.signed_note import Verifier
@@ -157,7 +157,7 @@ def _verify(options: argparse.Namespace) -> int:
     trusted = _keys_of(options.trusted_keys) if options.trusted_keys else []
     memory = None if options.no_memory else Memory(options.memory or default_memory(directory))
     kept, silent, sizes = _ask_witnesses(directory, options)
-    with ProgressBar("Verifying") as bar:
+    with ProgressBar("Verifying") as progress_bar:
         report = verify(
             directory,
             memory=memory,
@@ -165,7 +165,7 @@ def _verify(options: argparse.Namespace) -> int:
             trusted=trusted,
             parse=not options.hash_only,
             run=_on_processes(options.processes),
-            progress=bar,
+            progress=progress_bar,
         )
     report.notes += silent
     for name, size in sizes:
@@ -330,8 +330,8 @@ def _key(options: argparse.Namespace) -> int:
 def run_export(options: argparse.Namespace) -> int:
     """Export the log in the layout of tlog-tiles to ``options.output``, new or an export that is continued."""
     directory = _existing(options)
-    with ProgressBar("Exporting") as bar:
-        told = export_tiles(directory, os.path.abspath(options.output), bar)
+    with ProgressBar("Exporting") as progress_bar:
+        told = export_tiles(directory, os.path.abspath(options.output), progress_bar)
     if options.json:
         print_json(told)
         return 0

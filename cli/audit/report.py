@@ -12,12 +12,12 @@ import sys
 import tempfile
 from collections.abc import Iterable, Mapping
 
-from ...plugins.module_utils._audit.compare import compare_runs
-from ...plugins.module_utils._audit.profile import GROUPS, build_profile
-from ...plugins.module_utils._audit.query import jmespath_filter
-from ...plugins.module_utils._audit.render import clean, json_text, markdown_table, table
-from ...plugins.module_utils._audit.report import build_report, report_markdown, report_text
-from ...plugins.module_utils._audit.siem import SCHEMAS
+from ...plugins.module_utils._audit.search.compare import compare_runs
+from ...plugins.module_utils._audit.search.profile import GROUPS, build_profile
+from ...plugins.module_utils._audit.search.query import jmespath_filter
+from ...plugins.module_utils._audit.search.render import clean, json_text, markdown_table, table
+from ...plugins.module_utils._audit.search.report import build_report, report_markdown, report_text
+from ...plugins.module_utils._audit.search.siem import SCHEMAS
 from ...plugins.module_utils._core.errors import DependencyError, ValidationError
 from ...plugins.module_utils._core.files import fsync_directory
 from ..output import progress, terminal_width

@@ -10,10 +10,10 @@ import argparse
 import os
 from collections.abc import Iterable
 
-from ...plugins.module_utils._audit.follow import follow
-from ...plugins.module_utils._audit.index.index import Index
-from ...plugins.module_utils._audit.query import FIELDS, Filters, filters_of, jmespath_filter
-from ...plugins.module_utils._audit.render import clean, csv_row, json_text, line_of, seconds_of, table, what
+from ...plugins.module_utils._audit.search.follow import follow
+from ...plugins.module_utils._audit.search.index.index import Index
+from ...plugins.module_utils._audit.search.query import FIELDS, Filters, filters_of, jmespath_filter
+from ...plugins.module_utils._audit.search.render import clean, csv_row, json_text, line_of, seconds_of, table, what
 from ...plugins.module_utils._core.errors import ValidationError
 from ..output import ProgressBar, progress, terminal_width
 from . import log_directory
@@ -46,8 +46,8 @@ def open_index(options: argparse.Namespace) -> Index:
     index = Index(log_directory(options), options.index or os.environ.get("SCRIPTS_TOOLKIT_AUDIT_INDEX"))
     if options.rebuild:
         index.rebuild()
-    with ProgressBar("Indexing") as bar:
-        index.catch_up(bar)
+    with ProgressBar("Indexing") as progress_bar:
+        index.catch_up(progress_bar)
     for warning in index.warnings:
         progress(f"toolkit: {clean(warning)}")
     return index
@@ -202,7 +202,7 @@ def _search(options: argparse.Namespace) -> int:
     form, newest = _format(options), not options.oldest_first
     with open_index(options) as index:
         if options.count:
-            count = index.count(filters) if holds is None else sum(1 for _ in index.each(filters, holds=holds))
+            count = index.count(filters) if holds is None else sum(1 for _entry in index.each(filters, holds=holds))
             print(json_text({"count": count}) if form == "json" else count)
         elif options.all and form != "json":
             _stream(index.each(filters, newest, holds), form)

@@ -10,14 +10,14 @@ import argparse
 import os
 import sys
 
-from ...plugins.module_utils._audit.erase import entries_of_run, erase
-from ...plugins.module_utils._audit.imports import import_journals
-from ...plugins.module_utils._audit.index.index import Index
-from ...plugins.module_utils._audit.index.sqlite import INDEX_NAME
-from ...plugins.module_utils._audit.integrator import integrate
-from ...plugins.module_utils._audit.log import Log, settings_of
-from ...plugins.module_utils._audit.metrics import MetricsSink
-from ...plugins.module_utils._audit.prune import prune
+from ...plugins.module_utils._audit.metrics.counters import MetricsSink
+from ...plugins.module_utils._audit.search.index.index import Index
+from ...plugins.module_utils._audit.search.index.sqlite import INDEX_NAME
+from ...plugins.module_utils._audit.store.erase import entries_of_run, erase
+from ...plugins.module_utils._audit.store.imports import import_journals
+from ...plugins.module_utils._audit.store.integrator import integrate
+from ...plugins.module_utils._audit.store.log import Log, settings_of
+from ...plugins.module_utils._audit.store.prune import prune
 from ...plugins.module_utils._core.errors import NotFoundError, ToolkitError, UnsafeError, ValidationError
 from ..output import print_json, progress, table
 from . import log_directory

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.custom import EVENTS_KEY, event_type_problem
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.run import recording_run_id
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.record.custom import EVENTS_KEY, event_type_problem
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.record.run import recording_run_id
 from ansible_collections.scripts.toolkit.plugins.module_utils._core.errors import (
     DependencyError,
     ToolkitError,

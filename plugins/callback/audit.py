@@ -271,9 +271,9 @@ import threading
 from ansible import context
 from ansible.plugins.callback import CallbackBase
 
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.run import Run
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.settings import Settings
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.targets import complaints
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.metrics.targets import complaints
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.record.run import Run
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.record.settings import Settings
 from ansible_collections.scripts.toolkit.plugins.plugin_utils._audit.controller import (
     Secrets,
     play_details,

@@ -101,7 +101,7 @@ cursor:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.index.ask import INDEX_SPEC, search
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.search.index.ask import INDEX_SPEC, search
 from ansible_collections.scripts.toolkit.plugins.module_utils._core.module import run_module
 
 

@@ -108,7 +108,7 @@ verification:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.ask_verify import verification
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.proof.ask_verify import verification
 from ansible_collections.scripts.toolkit.plugins.module_utils._core.module import run_module
 
 

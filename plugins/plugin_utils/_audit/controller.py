@@ -16,10 +16,10 @@ from ansible.parsing import vault
 from ansible.parsing.splitter import parse_kv
 from ansible.parsing.utils.yaml import from_yaml
 
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.canonical import plain
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.command_line import extra_var_names, rebuild
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.run import Start
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.vaulted import Vaulted, is_encrypted
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.record.canonical import plain
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.record.command_line import extra_var_names, rebuild
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.record.run import Start
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.record.vaulted import Vaulted, is_encrypted
 from ansible_collections.scripts.toolkit.plugins.plugin_utils._audit.project import (
     collections_in_use,
     digest,

@@ -21,10 +21,10 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from ...module_utils._audit.checkpoint import CHECKPOINT_NAME
-from ...module_utils._audit.figures import WITNESS_DIRECTORY, collect
-from ...module_utils._audit.metrics import METRICS_STATE, MetricsSink, load_counters
-from ...module_utils._audit.targets import SinkTarget, Targets, WitnessTarget, load_targets
+from ...module_utils._audit.metrics.counters import METRICS_STATE, MetricsSink, load_counters
+from ...module_utils._audit.metrics.figures import WITNESS_DIRECTORY, collect
+from ...module_utils._audit.metrics.targets import SinkTarget, Targets, WitnessTarget, load_targets
+from ...module_utils._audit.proof.checkpoint import CHECKPOINT_NAME
 from ...module_utils._core.errors import InternalError, TimeoutExpired, ToolkitError
 from ...module_utils._core.outcomes import error_from_os
 from . import standing

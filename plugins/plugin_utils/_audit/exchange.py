@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from ...module_utils._audit.targets import Access
+from ...module_utils._audit.metrics.targets import Access
 from ...module_utils._core.errors import TimeoutExpired, UnavailableError, ValidationError
 from ...module_utils._core.files import read_bytes
 

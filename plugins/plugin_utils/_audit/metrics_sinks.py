@@ -17,8 +17,8 @@ import time
 from collections.abc import Iterable, Sequence
 from urllib.parse import quote, urlencode, urlsplit
 
-from ...module_utils._audit.figures import PREFIX, Family, Histogram, Sample, prometheus_text
-from ...module_utils._audit.targets import SinkTarget
+from ...module_utils._audit.metrics.figures import PREFIX, Family, Histogram, Sample, prometheus_text
+from ...module_utils._audit.metrics.targets import SinkTarget
 from ...module_utils._core.errors import UnavailableError
 from .exchange import exchange, refusal
 

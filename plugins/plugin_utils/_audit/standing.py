@@ -15,7 +15,7 @@ import os
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ...module_utils._audit.journal import make_private_directory
+from ...module_utils._audit.store.journal import make_private_directory
 from ...module_utils._core.errors import ToolkitError
 from ...module_utils._core.files import read_bytes, write_atomic
 

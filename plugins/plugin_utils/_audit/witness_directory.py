@@ -16,7 +16,7 @@ import os
 import re
 import time
 
-from ...module_utils._audit.checkpoint import Checkpoint
+from ...module_utils._audit.proof.checkpoint import Checkpoint
 from ...module_utils._core.errors import UnavailableError
 from ...module_utils._core.files import fsync_directory, write_atomic
 

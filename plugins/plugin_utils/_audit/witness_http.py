@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
-from ...module_utils._audit.targets import WitnessTarget
+from ...module_utils._audit.metrics.targets import WitnessTarget
 from ...module_utils._core.errors import IntegrityError, UnavailableError
 from ...module_utils._core.signed_note import Signature, open_note
 from .exchange import Answer, exchange, refusal

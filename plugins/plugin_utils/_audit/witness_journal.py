@@ -17,7 +17,7 @@ import socket
 import struct
 import subprocess
 
-from ...module_utils._audit.checkpoint import Checkpoint
+from ...module_utils._audit.proof.checkpoint import Checkpoint
 from ...module_utils._core.errors import DependencyError, TimeoutExpired, UnavailableError
 
 __all__ = ["MESSAGE_ID", "push", "read"]

@@ -18,12 +18,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...module_utils._audit.checkpoint import CHECKPOINT_NAME, Checkpoint, parse_text
-from ...module_utils._audit.figures import WITNESS_DIRECTORY
-from ...module_utils._audit.journal import make_private_directory
-from ...module_utils._audit.merkle import consistency_proof
-from ...module_utils._audit.targets import Targets, WitnessTarget, load_targets, parse_witness
-from ...module_utils._audit.tiles import TileReader
+from ...module_utils._audit.metrics.figures import WITNESS_DIRECTORY
+from ...module_utils._audit.metrics.targets import Targets, WitnessTarget, load_targets, parse_witness
+from ...module_utils._audit.proof.checkpoint import CHECKPOINT_NAME, Checkpoint, parse_text
+from ...module_utils._audit.proof.merkle import consistency_proof
+from ...module_utils._audit.proof.tiles import TileReader
+from ...module_utils._audit.store.journal import make_private_directory
 from ...module_utils._core.errors import IntegrityError, ToolkitError, UnavailableError
 from ...module_utils._core.files import read_bytes, write_atomic
 from ...module_utils._core.outcomes import error_from_os

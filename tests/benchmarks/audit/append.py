@@ -21,10 +21,10 @@ import sys
 import tempfile
 import time
 
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.integrator import integrate, integrate_living
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.journal import JournalSink
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.recorder import Identity, Recorder
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.verify import verify
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.proof.verify import verify
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.record.recorder import Identity, Recorder
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.store.integrator import integrate, integrate_living
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.store.journal import JournalSink
 
 __all__ = ["measure"]
 

@@ -26,11 +26,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.index.index import Index
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.integrator import integrate
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.journal import JournalSink
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.query import filters_of
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.recorder import Identity, Recorder
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.record.recorder import Identity, Recorder
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.search.index.index import Index
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.search.query import filters_of
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.store.integrator import integrate
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.store.journal import JournalSink
 
 _PAGE = 100
 _RUNS = 100

@@ -19,10 +19,10 @@ import time
 from pathlib import Path
 
 from ansible_collections.scripts.toolkit.cli.audit.proof import _on_processes
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.integrator import integrate
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.journal import JournalSink
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.recorder import Identity, Recorder
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.verify import verify
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.proof.verify import verify
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.record.recorder import Identity, Recorder
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.store.integrator import integrate
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.store.journal import JournalSink
 from ansible_collections.scripts.toolkit.tests.benchmarks.audit import append as appending
 
 _ENTRIES = 240_000

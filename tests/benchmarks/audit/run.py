@@ -99,7 +99,7 @@ class Bench:
         """Processor time per result: in a run of 1,000 results, and replayed."""
         size = ("--hosts", "10", "--tasks", "100")
         few = min(self._rounds, 3)  # each has 1,000 results of everybody, and everybody is in it
-        in_the_run = [self._replay(self._there(IN_THE_RUN), "--in-the-run", *size) for _ in range(few)]
+        in_the_run = [self._replay(self._there(IN_THE_RUN), "--in-the-run", *size) for _round in range(few)]
         found = {
             "in_the_run": {name: [one[name] for one in in_the_run] for name in in_the_run[0]},
             "replayed": self._replay(self._there(REPLAYED), "--rounds", str(self._rounds), *size),

@@ -76,7 +76,14 @@ def flat(found: object, name: str = "") -> Iterator[tuple[str, object]]:
     for key, value in pairs:
         yield from flat(value, f"{name}.{key}" if name else str(key))
     if not isinstance(found, (dict, list)):
-        yield name, f"{found:,.2f}" if isinstance(found, float) else f"{found:,}" if type(found) is int else found
+        yield (
+            name,
+            f"{found:,.2f}"
+            if isinstance(found, float)
+            else f"{found:,}"
+            if isinstance(found, int) and not isinstance(found, bool)
+            else found,
+        )
 
 
 def _median(found: dict, name: str) -> float:

@@ -18,12 +18,12 @@ from pathlib import Path
 import pytest
 from audit_lab import Controller
 
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.checkpoint import parse
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.keys import Keyring
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.log import Log
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.merkle import consistency_proof
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.proof import entries_at, prove
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.tiles import TileReader
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.proof.bundle import entries_at, prove
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.proof.checkpoint import parse
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.proof.keys import Keyring
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.proof.merkle import consistency_proof
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.proof.tiles import TileReader
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.store.log import Log
 
 SOURCE = Path(__file__).with_name("auditlog.go")
 PLAYBOOK = """

@@ -12,7 +12,7 @@ from collections import Counter
 
 from audit_lab import wait_for
 
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.verify import verify
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.proof.verify import verify
 
 RUNS = 20
 TASKS = 5

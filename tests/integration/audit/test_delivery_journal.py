@@ -38,7 +38,7 @@ else:
 """
 FORGE = """\
 import sys
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.checkpoint import Checkpoint
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.proof.checkpoint import Checkpoint
 from ansible_collections.scripts.toolkit.plugins.plugin_utils._audit import witness_journal
 witness_journal.push("/run/systemd/journal/socket", Checkpoint(sys.argv[1], 999, bytes(32)), b"forged")
 """

@@ -28,7 +28,7 @@ from audit_lab import wait_for
 from google.protobuf import json_format
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.keys import Keyring
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.proof.keys import Keyring
 
 _LAB = Path(__file__).resolve().parents[2] / "unit/plugins/plugin_utils/_audit/delivery_lab.py"
 _SPEC = importlib.util.spec_from_file_location("delivery_lab", _LAB)

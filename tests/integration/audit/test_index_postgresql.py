@@ -20,10 +20,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.scripts.toolkit import cli
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.index import catch_up as catch_up_module
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.index import postgresql
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.index.index import Index
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.query import Filters, filters_of
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.search.index import catch_up as catch_up_module
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.search.index import postgresql
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.search.index.index import Index
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.search.query import Filters, filters_of
 from ansible_collections.scripts.toolkit.plugins.module_utils._core.errors import DependencyError, UnavailableError
 from ansible_collections.scripts.toolkit.tests.unit.plugins.module_utils._audit.index_trail import Trail, at, salts
 

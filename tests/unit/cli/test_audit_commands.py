@@ -21,7 +21,7 @@ import pytest
 
 from ansible_collections.scripts.toolkit import cli
 from ansible_collections.scripts.toolkit.cli.output import ProgressBar
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.follow import Follower, follow
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.search.follow import Follower, follow
 from ansible_collections.scripts.toolkit.tests.unit.plugins.module_utils._audit.index_trail import Trail, salts
 
 COMMAND = [sys.executable, "-m", "ansible_collections.scripts.toolkit.cli", "audit"]
@@ -273,10 +273,10 @@ def test_a_reader_that_goes_away_is_no_error(trail):
 
 
 def test_a_progress_bar_shows_a_share_and_stays_off_what_is_no_terminal(capsys):
-    with ProgressBar("Indexing") as bar:
-        bar(1, 2)
-        assert bar.text(5_000, 10_000, 10) == "Indexing [#####.....]  50% of 10,000"
-        assert bar.text(0, 0, 4) == "Indexing [####] 100% of 0"
+    with ProgressBar("Indexing") as shown:
+        shown(1, 2)
+        assert shown.text(5_000, 10_000, 10) == "Indexing [#####.....]  50% of 10,000"
+        assert shown.text(0, 0, 4) == "Indexing [####] 100% of 0"
     assert capsys.readouterr().err == ""
 
 

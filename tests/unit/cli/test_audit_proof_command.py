@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.scripts.toolkit.cli import main
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.log import Log
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.store.log import Log
 
 
 def append(directory: Path, *lines: bytes) -> None:
@@ -53,7 +53,7 @@ class Toolkit:
 @pytest.fixture
 def toolkit(tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Toolkit:
     monkeypatch.setattr(
-        "ansible_collections.scripts.toolkit.plugins.module_utils._audit.remembered.base_directory",
+        "ansible_collections.scripts.toolkit.plugins.module_utils._audit.proof.remembered.base_directory",
         lambda purpose: str(tmp_path / purpose),
     )
     toolkit = Toolkit(tmp_path, capsys)

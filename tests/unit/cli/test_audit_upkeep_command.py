@@ -9,9 +9,9 @@ import json
 import pytest
 
 from ansible_collections.scripts.toolkit.cli import main
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit import segments
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.journal import JournalSink
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.recorder import Identity, Recorder
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.record.recorder import Identity, Recorder
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.store import segments
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.store.journal import JournalSink
 
 
 def write_run(directory, events=300):

@@ -13,14 +13,14 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.checkpoint import Checkpoint, sign
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.keys import Keyring
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.log import Log
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.merkle import leaf_hash
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.remembered import Memory
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.tiles import TreeWriter
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.verdict import Finding, Report
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.verify import verify
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.proof.checkpoint import Checkpoint, sign
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.proof.keys import Keyring
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.proof.merkle import leaf_hash
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.proof.remembered import Memory
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.proof.tiles import TreeWriter
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.proof.verdict import Finding, Report
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.proof.verify import verify
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.store.log import Log
 
 ACTIVE = "audit.jsonl"
 SEGMENT = "segments/00000000000000000000.jsonl.gz"

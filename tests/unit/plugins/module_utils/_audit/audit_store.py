@@ -15,8 +15,8 @@ import os
 import re
 import signal
 
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.journal import JournalSink
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.verify import verify
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.proof.verify import verify
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.store.journal import JournalSink
 
 OWN = ("SEGMENT_CLOSED", "LOG_REPAIRED", "KEY_ADDED", "KEY_RETIRED", "ENTRY_ERASED", "LOG_PRUNED", "JOURNAL_IMPORTED")
 

@@ -11,13 +11,17 @@ import os
 import time
 from pathlib import Path
 
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit import recorder as recorder_module
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.index.index import Index
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.integrator import integrate, integrate_living
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.journal import JournalSink
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.query import filters_of
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.recorder import Identity, Recorder, new_run_id
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.segments import entries
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.record import recorder as recorder_module
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.record.recorder import (
+    Identity,
+    Recorder,
+    new_run_id,
+)
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.search.index.index import Index
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.search.query import filters_of
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.store.integrator import integrate, integrate_living
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.store.journal import JournalSink
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.store.segments import entries
 
 OWN_EVENTS = ("KEY_ADDED", "SEGMENT_CLOSED", "ENTRY_ERASED", "LOG_PRUNED", "LOG_REPAIRED", "JOURNAL_IMPORTED")
 

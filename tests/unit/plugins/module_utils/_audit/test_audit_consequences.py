@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.custom import (
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.record.custom import (
     RESERVED,
     custom_events,
     event_type_problem,
 )
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.files import file_modifications
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.redact import Redactor
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.sensitive import SensitivePaths, command_text
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.record.files import file_modifications
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.record.redact import Redactor
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.record.sensitive import (
+    SensitivePaths,
+    command_text,
+)
 
 SHA256, SHA1 = "a1" * 32, "b2" * 20
 

@@ -16,7 +16,7 @@ import unicodedata
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.render import (
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.search.render import (
     clean,
     csv_row,
     json_text,

@@ -13,14 +13,17 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.settings import (
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.record.settings import (
     Settings,
     changes,
     gap_since_last_run,
     load_settings,
     save_settings,
 )
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.signals import TerminationWatch, deferred_signals
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.record.signals import (
+    TerminationWatch,
+    deferred_signals,
+)
 from ansible_collections.scripts.toolkit.plugins.module_utils._core.errors import ValidationError
 
 
@@ -100,7 +103,7 @@ def test_the_handler_that_was_there_comes_after_ours():
 def test_without_another_handler_the_process_ends_by_the_signal(collection_root):
     program = (
         "import os, signal, sys; sys.path[:0] = [sys.argv[1]];"
-        "from ansible_collections.scripts.toolkit.plugins.module_utils._audit.signals import TerminationWatch;"
+        "from ansible_collections.scripts.toolkit.plugins.module_utils._audit.record.signals import TerminationWatch;"
         "TerminationWatch(lambda: os.write(1, b'ended')); os.kill(os.getpid(), signal.SIGTERM)"
     )
     done = subprocess.run(

@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from index_trail import Trail
 
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.query import Filters, parse_time
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.siem import ECS_VERSION, to_ecs, to_ocsf
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.search.query import Filters, parse_time
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.search.siem import ECS_VERSION, to_ecs, to_ocsf
 
 ECS = {
     "@timestamp": str, "ecs.version": str, "message": str, "event.kind": str, "event.category": list,
@@ -71,7 +71,7 @@ def check_ecs(event):
     own = event.pop("scripts_toolkit", {})
     assert set(own) <= {"run_id", "script", "details"}
     for name, value in flat(event):
-        assert type(value) is ECS[name], name
+        assert isinstance(value, ECS[name]), name
     assert event["ecs"]["version"] == ECS_VERSION
     assert event["event"]["kind"] == "event"
     assert event["event"]["outcome"] in ("success", "failure", "unknown")
@@ -88,7 +88,7 @@ def check_ocsf(event):
     assert event["category_uid"] == {0: 0, 1001: 1, 1007: 1, 6003: 6}[kind]
     assert event["severity_id"] in (1, 3)
     assert event["status_id"] in (0, 1, 2)
-    assert type(event["time"]) is int
+    assert isinstance(event["time"], int)
     assert event["metadata"]["version"] == "1.3.0"
     assert event["metadata"]["product"]["name"]
     for name, allowed in OCSF_OBJECTS.items():

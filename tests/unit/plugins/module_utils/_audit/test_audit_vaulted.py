@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.recorder import Identity, Recorder
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.redact import Redactor
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.vaulted import Vaulted
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.record.recorder import Identity, Recorder
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.record.redact import Redactor
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.record.vaulted import Vaulted
 
 SECRET = "pä\"ss\\wörd's"
 

@@ -11,7 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.canonical import SAFE_INTEGER, cut, encode, plain
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.record.canonical import (
+    SAFE_INTEGER,
+    cut,
+    encode,
+    plain,
+)
 
 _any_text = st.text(st.characters(blacklist_categories=[]))  # with lone surrogates
 _leaf = st.none() | st.booleans() | st.integers() | st.floats() | _any_text | st.binary() | st.dates()

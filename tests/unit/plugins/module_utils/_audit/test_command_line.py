@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.command_line import extra_var_names, rebuild
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.record.command_line import extra_var_names, rebuild
 
 CANARY = "c4n4ry-9f8e"
 

@@ -11,12 +11,16 @@ import time
 
 import pytest
 
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.canonical import encode
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.ending import END_HOSTS, end_details, run_status
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.events import Events
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.metrics import Tally
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.recorder import MAX_LINE
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.redact import Redactor
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.metrics.counters import Tally
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.record.canonical import encode
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.record.ending import (
+    END_HOSTS,
+    end_details,
+    run_status,
+)
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.record.events import Events
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.record.recorder import MAX_LINE
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.record.redact import Redactor
 
 CANARY = "c4n4ry-9f8e"
 

@@ -13,12 +13,12 @@ import shutil
 import pytest
 from audit_store import entries_of, journals, killed_at, lines_of, of_runs, runs_of
 
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit import blobs
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.canonical import encode
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.erase import entries_of_run, erase
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.imports import import_journals
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.integrator import integrate
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.journal import JournalSink
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.record.canonical import encode
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.store import blobs
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.store.erase import entries_of_run, erase
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.store.imports import import_journals
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.store.integrator import integrate
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.store.journal import JournalSink
 from ansible_collections.scripts.toolkit.plugins.module_utils._core.errors import (
     ConflictError,
     IntegrityError,

@@ -20,15 +20,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from index_trail import Trail, at, salts
 
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.erase import erase
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.index import catch_up as catch_up_module
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.index.catch_up import catch_up
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.index.index import Index
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.index.rows import RowMaker, record_of, row_id
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.index.source import Source
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.index.sqlite import SqliteStore
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.prune import prune
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.query import Filters
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.search.index import catch_up as catch_up_module
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.search.index.catch_up import catch_up
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.search.index.index import Index
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.search.index.rows import (
+    RowMaker,
+    record_of,
+    row_id,
+)
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.search.index.source import Source
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.search.index.sqlite import SqliteStore
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.search.query import Filters
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.store.erase import erase
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.store.prune import prune
 from ansible_collections.scripts.toolkit.plugins.module_utils._core.errors import NotFoundError
 
 
@@ -159,7 +163,7 @@ def test_several_processes_may_bring_it_up_to_date_together(trail):
         living.task(host=f"db{number}")
     program = [
         "import sys",
-        "from ansible_collections.scripts.toolkit.plugins.module_utils._audit.index import catch_up, index",
+        "from ansible_collections.scripts.toolkit.plugins.module_utils._audit.search.index import catch_up, index",
         "catch_up.BATCH = 7",
         "index.Index(sys.argv[1]).catch_up()",
     ]
@@ -402,7 +406,8 @@ def test_a_segment_that_is_gone_or_broken_hides_no_other_entry(trail):
 def test_a_run_never_loads_the_index():
     package = "ansible_collections.scripts.toolkit.plugins.module_utils._audit"
     program = (
-        f"import sys, {package}.run, {package}.integrator; print(*(name for name in sys.modules if '.index' in name))"
+        f"import sys, {package}.record.run, {package}.store.integrator; "
+        "print(*(name for name in sys.modules if '.index' in name))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""

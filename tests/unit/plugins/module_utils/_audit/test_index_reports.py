@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from index_trail import Trail, at
 
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.compare import compare_runs
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.profile import build_profile, percentile
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.query import Filters, filters_of
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.report import (
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.search.compare import compare_runs
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.search.profile import build_profile, percentile
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.search.query import Filters, filters_of
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.search.report import (
     build_report,
     report_markdown,
     report_text,

@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from index_trail import Trail, at
 
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit import query
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.index import select as select_module
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.query import (
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.search import query
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.search.index import select as select_module
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.search.query import (
     Filters,
     filters_of,
     jmespath_filter,

@@ -13,13 +13,13 @@ import tracemalloc
 import pytest
 from audit_store import entries_of, in_child, journals, line, of_runs, repairs, runs_of, waited, write_run
 
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.integrator import (
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.metrics.counters import MetricsSink
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.store.integrator import (
     LOG_NAME,
     integrate,
     integrate_living,
 )
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.journal import JournalSink, finished_journals
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.metrics import MetricsSink
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.store.journal import JournalSink, finished_journals
 
 # Ansible's own imports may have started threads; the children here only make system calls and die.
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")

@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.journal import JournalSink, finished_journals
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.store.journal import JournalSink, finished_journals
 
 # Ansible's own imports may have started threads; the children here only make system calls and die.
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")

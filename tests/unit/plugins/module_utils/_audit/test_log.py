@@ -32,10 +32,10 @@ from audit_store import (
     write_run,
 )
 
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit import segments
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.integrator import integrate
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.log import Log
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.verify import verify
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.proof.verify import verify
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.store import segments
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.store.integrator import integrate
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.store.log import Log
 from ansible_collections.scripts.toolkit.plugins.module_utils._core.errors import IntegrityError, TimeoutExpired
 
 # Ansible's own imports may have started threads; the children here only make system calls and die.
@@ -206,7 +206,7 @@ def test_without_cryptography_the_log_is_kept_and_signed_later(tmp_path):
     program = """
 import sys
 sys.modules["cryptography"] = None
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.integrator import integrate
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.store.integrator import integrate
 told = []
 assert integrate(sys.argv[1], lambda end: None, told.append) == ["01", "02"]
 print(len(told), told[0])

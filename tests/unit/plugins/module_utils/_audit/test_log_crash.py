@@ -19,9 +19,9 @@ import pytest
 from audit_power import with_power_losses
 from audit_store import entries_of, in_child, journals, killed_at, line, repairs, runs_of, verified, waited, write_run
 
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.integrator import integrate, integrate_living
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.journal import JournalSink
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.metrics import MetricsSink
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.metrics.counters import MetricsSink
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.store.integrator import integrate, integrate_living
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.store.journal import JournalSink
 
 # Ansible's own imports may have started threads; the children here only make system calls and die.
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.merkle import (
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.proof.merkle import (
     EMPTY_ROOT,
     Frontier,
     consistency_proof,

@@ -11,8 +11,7 @@ import stat
 
 import pytest
 
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.figures import RUN_STATUSES, STATUSES
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.metrics import (
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.metrics.counters import (
     GROUPS,
     MODULES,
     PLAYBOOKS,
@@ -22,6 +21,7 @@ from ansible_collections.scripts.toolkit.plugins.module_utils._audit.metrics imp
     module_label,
     playbook_label,
 )
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.metrics.figures import RUN_STATUSES, STATUSES
 
 _VALUE = r'"(?:[^"\\\n]|\\["\\n])*"'
 _SAMPLE = re.compile(rf"(scripts_toolkit_[a-z_]+)(?:\{{([a-z]+={_VALUE}(?:,[a-z]+={_VALUE})*)\}})? (\d+(?:\.\d+)?)")

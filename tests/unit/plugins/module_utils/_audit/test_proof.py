@@ -12,11 +12,7 @@ from pathlib import Path
 import pytest
 from audit_small_log import append, flips
 
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.checkpoint import parse
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.erase import erase
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.export_tiles import export_tiles
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.keys import Keyring, read_vkeys
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.proof import (
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.proof.bundle import (
     Proof,
     check,
     entries_at,
@@ -24,8 +20,12 @@ from ansible_collections.scripts.toolkit.plugins.module_utils._audit.proof impor
     parse_proofs,
     prove,
 )
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.prune import prune
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.tiles import TileReader
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.proof.checkpoint import parse
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.proof.export_tiles import export_tiles
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.proof.keys import Keyring, read_vkeys
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.proof.tiles import TileReader
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.store.erase import erase
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.store.prune import prune
 from ansible_collections.scripts.toolkit.plugins.module_utils._core.errors import (
     ConflictError,
     IntegrityError,

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.recorder import (
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.record.recorder import (
     MAX_LINE,
     MIN_LINE_LIMIT,
     Identity,

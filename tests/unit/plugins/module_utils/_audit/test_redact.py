@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.redact import Redactor
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.record.redact import Redactor
 from ansible_collections.scripts.toolkit.plugins.module_utils._core.errors import ValidationError
 
 CANARY = "c4n4ry-9f8e"

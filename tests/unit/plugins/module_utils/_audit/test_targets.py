@@ -8,7 +8,7 @@ import json
 
 import pytest
 
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.targets import (
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.metrics.targets import (
     JOURNAL_SOCKET,
     complaints,
     load_targets,

@@ -13,14 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.checkpoint import (
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.proof.checkpoint import (
     Checkpoint,
     parse,
     parse_text,
     sign,
 )
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.merkle import root_hash
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.tiles import (
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.proof.merkle import root_hash
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.proof.tiles import (
     TILE_BYTES,
     TileReader,
     TreeWriter,

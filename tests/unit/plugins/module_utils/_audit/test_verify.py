@@ -14,14 +14,15 @@ from pathlib import Path
 import pytest
 from audit_small_log import ACTIVE, SEGMENT, append, at, copy
 
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit import blobs, scan
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.differences import differences, spans
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.erase import erase
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.keys import Keyring
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.prune import prune
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.remembered import Memory, witnessed
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.verdict import WITH_WITNESS, WITHOUT_WITNESS
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.verify import verify
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.proof import scan
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.proof.differences import differences, spans
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.proof.keys import Keyring
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.proof.remembered import Memory, witnessed
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.proof.verdict import WITH_WITNESS, WITHOUT_WITNESS
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.proof.verify import verify
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.store import blobs
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.store.erase import erase
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.store.prune import prune
 from ansible_collections.scripts.toolkit.plugins.module_utils._core.errors import IntegrityError, NotFoundError
 from ansible_collections.scripts.toolkit.plugins.module_utils._core.signed_note import Signer
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from audit_small_log import ACTIVE, CLOSED, SEGMENT, SmallLog, append, at, copy, flips
 
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.keys import Keyring
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.merkle import leaf_hash
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.tiles import TILE_WIDTH
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.proof.keys import Keyring
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.proof.merkle import leaf_hash
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.proof.tiles import TILE_WIDTH
 
 FULL, PARTIAL, UPPER = "tile/0/000", "tile/0/001.p/4", "tile/1/000.p/1"
 PARTS = [range(2), range(2, 4), range(4, 6), range(6, 8)]

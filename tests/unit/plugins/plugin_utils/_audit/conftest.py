@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 from delivery_lab import Log, Witness
 
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.metrics import MetricsSink, Tally
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.metrics.counters import MetricsSink, Tally
 
 
 @pytest.fixture

@@ -26,9 +26,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.checkpoint import Checkpoint, sign
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.merkle import leaf_hash
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.tiles import TreeWriter
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.proof.checkpoint import Checkpoint, sign
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.proof.merkle import leaf_hash
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.proof.tiles import TreeWriter
 from ansible_collections.scripts.toolkit.plugins.module_utils._core.signed_note import Signer
 
 ORIGIN = "control.example.com/scripts-toolkit/audit"

@@ -16,8 +16,8 @@ from pathlib import Path
 from delivery_lab import Rough, answering, command, http, is_delivering, outcomes, state, until
 
 from ansible_collections.scripts.toolkit import cli
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.integrator import integrate
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.journal import JournalSink
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.store.integrator import integrate
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.store.journal import JournalSink
 from ansible_collections.scripts.toolkit.plugins.plugin_utils._audit.deliver import deliver, start
 
 OK = http(200, b"{}")

@@ -14,8 +14,8 @@ import threading
 import pytest
 from delivery_lab import Rough, answering, certificate, http, request_of
 
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.figures import Family, Histogram, Sample
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.targets import Access, parse_sink
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.metrics.figures import Family, Histogram, Sample
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.metrics.targets import Access, parse_sink
 from ansible_collections.scripts.toolkit.plugins.module_utils._core.errors import (
     TimeoutExpired,
     UnavailableError,

@@ -15,8 +15,8 @@ import struct
 import pytest
 from delivery_lab import ORIGIN, Log, Rough, Witness, answering, certificate, consistent, http
 
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.checkpoint import parse
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.targets import parse_witness
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.metrics.targets import parse_witness
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.proof.checkpoint import parse
 from ansible_collections.scripts.toolkit.plugins.module_utils._core.errors import (
     IntegrityError,
     TimeoutExpired,
