@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Iterable
 
 from ...plugins.module_utils._audit.search.follow import follow
@@ -268,6 +269,7 @@ def _tail(options: argparse.Namespace) -> int:
     with open_index(options) as index:
         page = index.search(filters, max(options.lines, 1), holds=holds)
         _stream(reversed(page.entries[: max(options.lines, 0)]), form)
+    sys.stdout.flush()
     for record, milliseconds in followed or ():
         if filters.matches(record, milliseconds) and (holds is None or holds(record["details"])):
             shown = line_of(_cells(record), _WIDTHS, terminal_width()) if form == "table" else json_text(record)
