@@ -12,7 +12,8 @@ esac
 if [ ! -d "$venv" ]; then
     exit 0
 fi
-cd "$(python3 "$root/tools/stage.py")"
+tree=$(python3 "$root/tools/stage.py")
+cd "$tree"
 unset ANSIBLE_CONFIG ANSIBLE_COLLECTIONS_PATH PYTHONPATH
 # Other tools read the same tree at the same time.
 export PYTHONDONTWRITEBYTECODE=1

@@ -12,6 +12,8 @@ leftovers reach a test; without git, everything but them. Only what differs is w
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import shutil
 import subprocess
@@ -59,7 +61,15 @@ def same(source: Path, target: Path) -> bool:
 
 
 def stage(target: Path = TARGET) -> Path:
-    """Bring the target up to date and return it."""
+    """Bring the target up to date and return it. Others who stage at the same time wait."""
+    target.mkdir(parents=True, exist_ok=True)
+    with open(target.parent / "stage.lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _bring_up_to_date(target)
+    return target
+
+
+def _bring_up_to_date(target: Path) -> None:
     wanted = listed()
     for name in wanted:
         if not same(ROOT / name, target / name):
@@ -73,12 +83,11 @@ def stage(target: Path = TARGET) -> Path:
             # ansible-test writes its own output there; it makes and removes that itself.
             relative = path.relative_to(target).as_posix()
             if relative not in keep and not relative.startswith("tests/output/"):
-                path.unlink()
+                path.unlink(missing_ok=True)
         for name in subdirectories:
-            path = Path(directory, name)
-            if not path.is_symlink() and not any(path.iterdir()):
-                path.rmdir()
-    return target
+            # A directory that is not empty stays; a Python that runs may just write its bytecode there.
+            with contextlib.suppress(OSError):
+                Path(directory, name).rmdir()
 
 
 if __name__ == "__main__":

@@ -113,7 +113,7 @@ def test_no_secret_reaches_the_record(lab):
     files = [path for path in lab.record.rglob("*") if path.is_file()]
     assert len(files) >= 2
     for path in files:
-        assert CANARY not in path.read_text(), path
+        assert CANARY.encode() not in path.read_bytes(), path
     entries = lab.entries()
     assert {"EXECUTION_START", "TASK_RESULT", "EXECUTION_END"} <= {entry["event_type"] for entry in entries}
     assert "scripts_toolkit_" in (lab.record / "metrics.prom").read_text()
