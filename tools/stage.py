@@ -63,7 +63,7 @@ def same(source: Path, target: Path) -> bool:
 def stage(target: Path = TARGET) -> Path:
     """Bring the target up to date and return it. Others who stage at the same time wait."""
     target.mkdir(parents=True, exist_ok=True)
-    with open(target.parent / "stage.lock", "w", encoding="utf-8") as lock:
+    with open(ROOT / ".build" / "stage.lock", "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         _bring_up_to_date(target)
     return target
