@@ -36,8 +36,10 @@ def main() -> int:
     argv = ["ansible", "-v", host, "-m", module, "-a", arguments]
     for inventory in inventories:
         argv += ["-i", inventory]
+    # Without it, Ansible's lines come in blocks, and the window is over when they do.
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
-        argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        argv, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     ) as ansible:
         lines = []
         for line in ansible.stdout:
