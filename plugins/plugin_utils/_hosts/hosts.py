@@ -305,6 +305,7 @@ class Hosts:
                 record = state.hosts[name]
                 machine = Machine(self.layout, self._commands, name, record["number"])
                 machine.halt()
+                self._network.unplug(machine.port)  # the kernel may take its time to do so
                 record.update(process=machine.start(record["image"]), cut=None)
             self._network.attach(machine.port)
             machine.await_ssh(record["address"], record["process"])
