@@ -29,7 +29,7 @@ __all__ = ["Check", "Failed", "Site", "check_all"]
 _WORKERS = 16
 _SILENCE = 1.0
 """Seconds for which a port that must be closed has to be silent, twice, where no open one tells how fast."""
-_LEAST_SILENCE = 0.3
+_LEAST_SILENCE = 0.2
 _PATIENCE = 20
 """Where open ports answer, closed ones get this many times as long."""
 _PAUSE = 0.5
