@@ -21,7 +21,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import environments
@@ -38,14 +38,18 @@ _ON_OLDEST = (
 _SCREEN = threading.Lock()
 _LIMIT = 1800
 """Seconds that one step may take."""
+_FAILURE = re.compile(r"^(?:(?:FAILED|ERROR) tests/|SCENARIO \S+ +FAILED|FATAL: |ERROR: ).*", re.MULTILINE)
+"""How pytest, tools/molecule.sh and ansible-test tell what failed."""
+_SHOWN = 20
 
 
 @dataclass
 class Count:
-    """How many tests of a step passed and failed."""
+    """How many tests of a step passed and failed, and what is known of those that failed, a line each."""
 
     passed: int = 0
     failed: int = 0
+    failures: list[str] = field(default_factory=list)
 
 
 def say(text: str) -> None:
@@ -71,6 +75,9 @@ def call(name: str, argv: list, count: Callable[[int, str], Count], live: bool =
     result = count(process.returncode, output)
     if process.returncode and not result.failed:
         result.failed = 1
+    if result.failed:
+        told = _FAILURE.findall(output)[:_SHOWN] or [f"exit status {process.returncode}"]
+        result.failures = [f"{name}: {line}" for line in told]
     shown = "" if live or not (result.failed or "WARNING" in output) else output
     verdict, took = "FAILED" if result.failed else "ok", f"{time.monotonic() - began:.0f} s"
     say(f"{shown}=== {name}: {verdict}, {result.passed} passed, {result.failed} failed, {took}")
@@ -213,7 +220,8 @@ def main(arguments: list[str]) -> int:
             for found in pool.map(in_turn, [[step for step in lane if step[0] in names] for lane in lanes]):
                 counts += found
     passed, failed = sum(count.passed for count in counts), sum(count.failed for count in counts)
-    print(f"\n{passed} passed, {failed} failed")
+    # At the very end, where it is seen even if only the end of the output was kept.
+    print("", *(line for count in counts for line in count.failures), f"{passed} passed, {failed} failed", sep="\n")
     return 1 if failed or not passed else 0
 
 

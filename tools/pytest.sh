@@ -17,4 +17,6 @@ cd "$tree"
 unset ANSIBLE_CONFIG ANSIBLE_COLLECTIONS_PATH PYTHONPATH
 # Other tools read the same tree at the same time.
 export PYTHONDONTWRITEBYTECODE=1
+# Without it, pytest cuts what it says of a failure to 80 columns.
+export CI=true
 exec "$venv/bin/python" -m pytest -q "$@"
