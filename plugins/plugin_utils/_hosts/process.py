@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 
 from ...module_utils._core.commands import Commands
+from ...module_utils._core.process import alive, identity
 
 __all__ = ["alive", "commands", "end", "identity", "processes", "run_command"]
 
@@ -47,29 +48,6 @@ def run_command(
 def commands() -> Commands:
     """Return the command runner of the rooms that live on the controller."""
     return Commands(run_command)
-
-
-def identity(pid: int) -> list | None:
-    """Return ``[pid, start]`` of a living process, ``None`` of one that is gone or a zombie.
-
-    ``start`` is "boot id:start time in clock ticks since boot" (proc(5), /proc/pid/stat field 22), so that a number
-    that was given to another process, or a process of an earlier boot, is never taken for it.
-    """
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as handle:
-            fields = handle.read().rpartition(")")[2].split()
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as handle:
-            boot = handle.read().strip()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    if fields[0] in ("Z", "X"):
-        return None
-    return [pid, f"{boot}:{fields[19]}"]
-
-
-def alive(who: list | None) -> bool:
-    """Return whether the process of this :func:`identity` still lives."""
-    return bool(who) and identity(who[0]) == list(who)
 
 
 def processes() -> Iterator[tuple[int, list[str]]]:
