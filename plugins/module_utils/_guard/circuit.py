@@ -84,6 +84,24 @@ class Circuit:
             self._bypass(error)
             return []
 
+    def look(self) -> None:
+        """Refuse as :meth:`enter` would, without any change: for check mode.
+
+        :raises CircuitOpen: a call may not be made now.
+        """
+        try:
+            texts, now = self._store.read([self.name], self._now)
+        except ToolkitError as error:
+            self._bypass(error)
+            return
+        finally:
+            self._store.release()
+        record = Record.parse(texts.get(self.name))
+        record.clamp(now)
+        answer = rules.enter(self.name, record, self.policy, now, self._probe, self._store.alive)
+        if isinstance(answer, CircuitOpen):
+            raise answer
+
     def peek(self) -> dict:
         """Return the state as :func:`seen` does, without any change.
 

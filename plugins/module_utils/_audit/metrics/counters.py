@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from ..._core.files import read_bytes, write_atomic
-from .figures import RUN_BUCKETS_MS, RUN_STATUSES, STATUSES, TASK_BUCKETS_MS, collect, prometheus_text
+from .figures import GUARD_DECISIONS, RUN_BUCKETS_MS, RUN_STATUSES, STATUSES, TASK_BUCKETS_MS, collect, prometheus_text
 
 __all__ = [
     "METRICS_STATE",
@@ -73,6 +73,7 @@ class Tally:
     def __init__(self) -> None:
         self._modules: dict[str, dict] = {}
         self._groups: dict[str, dict] = {}
+        self._guards: dict[str, int] = {}
         self._buckets = [0] * (len(TASK_BUCKETS_MS) + 1)
 
     def add(self, kind: str, status: str, milliseconds: int | None, groups: Iterable[str] = ()) -> None:
@@ -93,6 +94,13 @@ class Tally:
             counts[status] = counts.get(status, 0) + 1
             counts["ms"] += milliseconds or 0
 
+    def decide(self, decision: object, wait_ms: object = None) -> None:
+        """Count one decision of a guarded task, and the milliseconds that it waits; an unknown word counts nothing."""
+        if decision in GUARD_DECISIONS:
+            self._guards[decision] = self._guards.get(decision, 0) + 1
+            if _number(wait_ms):
+                self._guards["wait_ms"] = self._guards.get("wait_ms", 0) + _number(wait_ms)
+
     @staticmethod
     def _counts(table: dict[str, dict], name: str) -> dict:
         name = str.__str__(name)
@@ -102,7 +110,8 @@ class Tally:
 
     def details(self) -> dict:
         """Return what the last record of the run carries: ``results`` (by module: milliseconds ``ms`` and statuses),
-        ``groups`` (the same by host group, where any is counted) and ``durations``."""
+        ``groups`` (the same by host group, where any is counted), ``guards`` (decisions, where there are any) and
+        ``durations``."""
         details = {
             "results": {_label(kind): dict(counts) for kind, counts in sorted(self._modules.items())},
             "durations": {
@@ -113,6 +122,8 @@ class Tally:
         }
         if self._groups:
             details["groups"] = {_label(group): dict(counts) for group, counts in sorted(self._groups.items())}
+        if self._guards:
+            details["guards"] = dict(sorted(self._guards.items()))
         return details
 
 
@@ -125,6 +136,7 @@ def _empty() -> dict:
         "playbooks": {},
         "modules": {},
         "groups": {},
+        "guards": {},
         "task_buckets": [0] * (len(TASK_BUCKETS_MS) + 1),
         "task_ms": 0,
         "lost": 0,
@@ -258,6 +270,10 @@ def _fold(counters: dict, end: Mapping) -> None:
             slot = _slot(counters[table], str(name), most, moment)
             for word in (*STATUSES, "ms"):
                 slot[word] = slot.get(word, 0) + _number(counts.get(word))
+    decided = _mapping(details.get("guards"))
+    for word in (*GUARD_DECISIONS, "wait_ms"):
+        if _number(decided.get(word)):
+            counters["guards"][word] = counters["guards"].get(word, 0) + decided[word]
     durations = _mapping(details.get("durations"))
     if durations.get("bounds_ms") == list(TASK_BUCKETS_MS):
         counters["task_buckets"] = [a + _number(b) for a, b in zip(counters["task_buckets"], durations["buckets"])]

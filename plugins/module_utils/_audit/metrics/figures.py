@@ -20,6 +20,7 @@ from datetime import datetime
 from ..._core.files import read_bytes
 
 __all__ = [
+    "GUARD_DECISIONS",
     "PREFIX",
     "RUN_BUCKETS_MS",
     "RUN_STATUSES",
@@ -37,6 +38,7 @@ __all__ = [
 PREFIX = "scripts_toolkit_"
 STATUSES = ("ok", "changed", "failed", "ignored", "rescued", "skipped", "unreachable")
 RUN_STATUSES = ("success", "failed", "unreachable", "interrupted")
+GUARD_DECISIONS = ("attempt", "wait", "deadline", "trip", "probe", "refused", "hit", "store", "bypass")
 TASK_BUCKETS_MS = (50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000, 300000)
 RUN_BUCKETS_MS = (1000, 5000, 10000, 30000, 60000, 120000, 300000, 600000, 1800000, 3600000, 14400000)
 
@@ -167,6 +169,17 @@ def _of_results(counters: Mapping) -> Iterable[Family]:
     buckets = tuple(counters["task_buckets"])
     histogram = Histogram(_seconds(TASK_BUCKETS_MS), buckets, counters["task_ms"] / 1000)
     yield Family("task_duration_seconds", "histogram", "Duration of task results.", [Sample(histogram)], "s")
+    yield from _of_guards(counters["guards"])
+
+
+def _of_guards(counts: Mapping) -> Iterable[Family]:
+    if not counts:
+        return
+    text = "Decisions of guarded tasks: attempts, waits, trips and probes of circuits, cache hits and so on."
+    samples = [Sample(counts.get(decision, 0), {"decision": decision}) for decision in GUARD_DECISIONS]
+    yield Family("guard_decisions_total", "counter", text, samples)
+    waited = Sample(counts.get("wait_ms", 0) / 1000)
+    yield Family("guard_wait_seconds_total", "counter", "Time that guarded tasks waited.", [waited], "s")
 
 
 def _json(path: str) -> dict:

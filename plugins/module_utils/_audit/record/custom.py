@@ -16,10 +16,13 @@ from collections.abc import Iterator, Mapping
 from .canonical import plain
 from .redact import Redactor
 
-__all__ = ["EVENTS_KEY", "RESERVED", "custom_events", "event_type_problem"]
+__all__ = ["EVENTS_KEY", "GUARD_DECISION", "RESERVED", "custom_events", "event_type_problem"]
 
 EVENTS_KEY = "audit_events"
 """The key of a result that carries events."""
+
+GUARD_DECISION = "GUARD_DECISION"
+"""The type of the events of guarded tasks."""
 
 RESERVED = frozenset(
     (

@@ -17,7 +17,7 @@ from typing import Any
 
 from ..metrics.counters import Tally, module_label
 from .canonical import cut, plain
-from .custom import custom_events
+from .custom import GUARD_DECISION, custom_events
 from .describe import Describer
 from .files import file_modifications
 from .redact import Redactor
@@ -47,14 +47,14 @@ class _Task:
     """What is the same for all results of a task."""
 
     __slots__ = (
-        *("become", "constant", "delegates", "hidden", "includes", "kind", "loop", "own", "predicts", "silent"),
-        *("special", "touches"),
+        *("become", "constant", "delegates", "guards", "hidden", "includes", "kind", "loop", "own", "predicts"),
+        *("silent", "special", "touches"),
     )
 
     def __init__(self, constant: dict, kind: str) -> None:
         self.constant, self.kind = constant, kind
         self.hidden = self.loop = self.delegates = self.own = self.predicts = self.touches = False
-        self.includes = self.silent = self.special = False
+        self.guards = self.includes = self.silent = self.special = False
         self.become: dict | None = None
 
 
@@ -161,6 +161,8 @@ class Events:
         if data is not None and "no_log" not in details and self._told:
             self._describe(details, data, item)
         if status == "skipped" or status == "unreachable":
+            if known.guards and data is not None:
+                self._own(details, data, known, events)
             return events
         if "no_log" in details:
             if item or not known.loop:
@@ -173,8 +175,12 @@ class Events:
 
     def _look(self, details: dict, data: Mapping, task: Any, known: _Task, events: list[Event]) -> None:
         """Add the events that the content of the result tells of."""
+        kind, options, touches = known.kind, lambda: task.args, known.touches
+        if known.guards:
+            kind, options = _wrapped(data, task)
+            touches = kind in _COMMANDS or kind in _READERS
         if details["changed"] and not known.predicts:
-            for modification in file_modifications(data, lambda: task.args, known.kind, self._sensitive, self._name):
+            for modification in file_modifications(data, options, kind, self._sensitive, self._name):
                 modification.update(_context(details))
                 events.append(("FILE_MODIFICATION", modification))
                 if "sensitive" in modification:
@@ -183,18 +189,24 @@ class Events:
                     events.append(("SENSITIVE_ACCESS", access))
             if self._diff and data.get("diff") and not any("sensitive" in more for _type, more in events[1:]):
                 details["diff"] = self._redactor.value(data["diff"])
-        if known.touches:
-            events.extend(self._touched(details, task, known))
+        if touches:
+            events.extend(self._touched(details, options(), kind))
         if known.own:
-            events.extend(custom_events(data, _context(details), self._redactor))
+            self._own(details, data, known, events)
 
-    def _touched(self, details: dict, task: Any, known: _Task) -> Iterator[Event]:
+    def _own(self, details: dict, data: Mapping, known: _Task, events: list[Event]) -> None:
+        """Add the events that the result of an action of ours carries, and count what guards decided."""
+        for event_type, carried in custom_events(data, _context(details), self._redactor):
+            events.append((event_type, carried))
+            if known.guards and event_type == GUARD_DECISION:
+                self.tally.decide(carried.get("decision"), carried.get("wait_ms"))
+
+    def _touched(self, details: dict, given: Mapping, kind: str) -> Iterator[Event]:
         """Yield the access to a sensitive path by a command or a module that reads."""
-        if known.kind in _COMMANDS:
-            path, how = self._sensitive.mentioned(command_text(task.args)), "EXECUTE"
+        if kind in _COMMANDS:
+            path, how = self._sensitive.mentioned(command_text(given)), "EXECUTE"
         else:
-            given = task.args
-            paths = (given[key] for key in _READERS[known.kind] if isinstance(given.get(key), str))
+            paths = (given[key] for key in _READERS[kind] if isinstance(given.get(key), str))
             path, how = next((path for path in paths if path in self._sensitive), None), "READ"
         if path:
             access = self._access(details, "path", how)
@@ -245,6 +257,7 @@ class Events:
         known.loop = bool(task.loop)
         known.delegates = bool(task.delegate_to)
         known.own = action.startswith("scripts.toolkit.")
+        known.guards = label == "scripts.toolkit.guarded_task"
         known.predicts = getattr(task, "check_mode", None) is True
         known.touches = label in _COMMANDS or label in _READERS
         known.includes = label == "ansible.builtin.include_vars"
@@ -275,6 +288,13 @@ def _context(details: Mapping) -> dict:
     """Return what connects another event with its task result."""
     keys = ("host", "task", "task_id", "module", "play", "item", "delegated_to")
     return {key: details[key] for key in keys if key in details}
+
+
+def _wrapped(data: Mapping, task: Any) -> tuple[str, Callable[[], Mapping]]:
+    """Return the module around which guards stand, and what gives its options."""
+    guard, args = data.get("guard"), task.args.get("args")
+    module = guard.get("module") if isinstance(guard, Mapping) else None
+    return module_label(str(plain(module or ""))), lambda: args if isinstance(args, Mapping) else {}
 
 
 def _will_be_rescued(task: Any) -> bool:

@@ -261,6 +261,41 @@ def test_durations_and_tally():
     assert [(module, counts["ok"]) for module, counts in counted.items()] == [(first["module"], 2)]  # not the item
 
 
+def guarded(*decisions, module="ansible.builtin.copy", **more):
+    carried = [{"event_type": "GUARD_DECISION", "details": {"decision": word, "wait_ms": 250}} for word in decisions]
+    return {"changed": False, "guard": {"module": module}, "audit_events": carried, **more}
+
+
+def guard_task(**args):
+    return Task(action="scripts.toolkit.guarded_task", args={"module": "copy", "args": args})
+
+
+def test_decisions_of_guards_are_recorded_and_counted_whatever_became_of_the_task():
+    events = Events(Redactor())
+    events.task_result(Result(guarded("attempt", "wait", "attempt"), guard_task()), "ok")
+    events.task_result(Result(guarded("attempt", "deadline"), guard_task()), "failed")
+    made = events.task_result(Result(guarded("attempt", "refused"), guard_task()), "unreachable")
+    assert [event_type for event_type, _details in made] == ["TASK_RESULT", "GUARD_DECISION", "GUARD_DECISION"]
+    assert made[1][1]["source"]["host"] == "web01"
+    # Others may carry such events, but count nothing.
+    events.task_result(Result(guarded("hit"), Task(action="scripts.toolkit.audit_event", uuid="t2")), "ok")
+    events.task_result(Result(guarded("no such word"), guard_task()), "ok")
+    decided = events.tally.details()["guards"]
+    assert decided == {"attempt": 4, "deadline": 1, "refused": 1, "wait": 1, "wait_ms": 7 * 250}
+
+
+def test_files_and_secrets_that_a_guarded_module_touches_are_told():
+    events = Events(Redactor(), sensitive_paths=["/etc/shadow"])
+    made = events.task_result(Result(guarded(changed=True), guard_task(dest="/etc/motd")), "ok")
+    assert [(event_type, told["path"]) for event_type, told in made[1:]] == [("FILE_MODIFICATION", "/etc/motd")]
+    made = events.task_result(
+        Result(guarded(module="ansible.builtin.command"), guard_task(cmd="cat /etc/shadow")), "ok"
+    )
+    assert [(event_type, told["access"]) for event_type, told in made[1:]] == [("SENSITIVE_ACCESS", "EXECUTE")]
+    made = events.task_result(Result(guarded(module="ansible.builtin.slurp"), guard_task(src="/etc/shadow")), "ok")
+    assert [(event_type, told["access"]) for event_type, told in made[1:]] == [("SENSITIVE_ACCESS", "READ")]
+
+
 def test_memory_stays_flat_over_many_tasks():
     events = Events(Redactor())
     for number in range(10000):
