@@ -47,7 +47,7 @@ def _write(directory: str, seconds: float, rate: float | None, checkpoint: float
     """Record events for so many seconds, at a steady rate or as fast as possible; return what was measured."""
     identity = Identity.of_this_process("ansible-playbook --inventory hosts site.yml")
     sink = JournalSink(directory, identity.run_id)
-    recorder = Recorder(identity, "/srv/deploy/site.yml", [sink])
+    recorder = Recorder(identity, "/srv/deploy/site.yml", sink)
     syncs: list[tuple[float, float]] = []
     real = os.fdatasync
 

@@ -16,11 +16,12 @@ import json
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["METHODS", "Call", "capture", "fresh", "told"]
+__all__ = ["METHODS", "Call", "capture", "fresh", "in_turn", "told"]
 
 METHODS = (
     *("v2_playbook_on_start", "v2_playbook_on_play_start", "v2_playbook_on_task_start", "v2_runner_on_start"),
@@ -149,6 +150,15 @@ class _Taker:
 
 _takers: dict[str, _Taker] = {}
 _calls: list[Call] = []
+_numbers: Counter[str] = Counter()
+
+
+def in_turn(takers: list, number: int) -> list:
+    """Return ``takers`` in the order of the call with this number: each is as often at each place, and as often right
+    before a neighbour as right after it."""
+    first = number // 2 % len(takers) if takers else 0
+    order = takers[first:] + takers[:first]
+    return order if number % 2 == 0 else order[::-1]
 
 
 def told(name: str, args: tuple, kwargs: dict) -> None:
@@ -156,8 +166,9 @@ def told(name: str, args: tuple, kwargs: dict) -> None:
     needs further away from the processor."""
     call = Call(name, args, kwargs)
     _calls.append(call)
-    order = list(_takers.values())
-    for taker in order if len(_calls) % 2 else reversed(order):
+    number = _numbers[name]
+    _numbers[name] += 1
+    for taker in in_turn(list(_takers.values()), number):
         if taker.made is None:
             taker.made = taker.make()
         own = next(fresh([call]))
@@ -183,6 +194,7 @@ def capture(
         ``end`` of the run, and ``results`` for all between.
     """
     _calls.clear()
+    _numbers.clear()
     _takers.clear()
     _takers.update((name, _Taker(make)) for name, make in (takers or {}).items())
     (directory / "callback").mkdir()

@@ -67,7 +67,7 @@ def make_log(directory: Path, entries: int) -> None:
         )
         identity = Identity(**{**identity.__dict__, "user": user})
         sink = JournalSink(str(directory), identity.run_id, sync_interval=3600)
-        recorder = Recorder(identity, f"/srv/ansible/project/play{run % 30}.yml", [sink])
+        recorder = Recorder(identity, f"/srv/ansible/project/play{run % 30}.yml", sink)
         recorder.record("EXECUTION_START", {"check": False, "playbooks": ["site.yml"], "tags": ["all"]})
         for number in range(entries // _RUNS - 3):
             task = number // 50

@@ -42,7 +42,7 @@ def make_log(directory: Path, entries: int) -> float:
     """Make a log of so many entries in three runs; return their average size in bytes."""
     for _run in range(3):
         identity = Identity.of_this_process("ansible-playbook --inventory hosts site.yml")
-        recorder = Recorder(identity, "/srv/deploy/site.yml", [JournalSink(str(directory), identity.run_id)])
+        recorder = Recorder(identity, "/srv/deploy/site.yml", JournalSink(str(directory), identity.run_id))
         recorder.record("EXECUTION_START", {})
         for number in range(entries // 3):
             recorder.record("TASK_RESULT", {"host": "web17", "n": number, "msg": "x" * (_KILOBYTE - 480)})

@@ -189,12 +189,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--entries", type=int, default=1_000_000, help="of the log that is indexed (default: %(default)s)"
     )
+    parser.add_argument(
+        "--add", action="store_true", help="keep the figures of the last time of the parts that are not measured now"
+    )
     parser.add_argument("--write", action="store_true", help="put the tables into docs/benchmarks.md")
     arguments = sys.argv[1:] if arguments is None else arguments
     options = parser.parse_args(arguments)
     parts = options.parts.split(",")
     if set(parts) - set(PARTS) or options.rounds < 1:
         parser.error(f"--parts are of {', '.join(PARTS)}; --rounds is 1 or more")
+    path = BUILD / "audit.json"
+    before = json.loads(path.read_text(encoding="utf-8")) if options.add and path.exists() else None
     programs, absent = others.find_environment(options.venv, BUILD / "audit-venv", tell)
     bench = Bench(programs, absent, options.rounds, BUILD / "audit-work")
     bench.entries = options.entries
@@ -204,14 +209,23 @@ def main(arguments: list[str] | None = None) -> int:
     finally:
         bench.end()
     result |= {
-        "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "machine": measured.machine(),
-        "load": os.getloadavg()[0],
         "versions": others.versions(programs),
         "left_out": absent,
-        "command": f"make bench ARGS={shlex.quote(' '.join(['audit', *arguments]))}",
     }
-    path = BUILD / "audit.json"
+    result["runs"] = [
+        {
+            "date": time.strftime("%Y-%m-%d", time.gmtime()),
+            "load": os.getloadavg()[0],
+            "seconds": result.pop("seconds"),
+            "command": f"make bench ARGS={shlex.quote(' '.join(['audit', *arguments]))}",
+        }
+    ]
+    if before is not None:
+        try:
+            result = tables.joined(before, result)
+        except ValueError as error:
+            result["failed"]["--add"] = str(error)
     path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(tables.report(result))
     if options.write and not result["failed"]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from ansible_collections.scripts.toolkit.tests.benchmarks import figures
 from ansible_collections.scripts.toolkit.tests.benchmarks.audit.others import LABELS
 
-__all__ = ["BEGIN", "END", "flat", "promises", "put", "report"]
+__all__ = ["BEGIN", "END", "flat", "joined", "promises", "put", "report"]
 
 BEGIN, END = '<!-- figures: make bench ARGS="audit --write" -->', "<!-- /figures -->"
 
@@ -158,6 +158,21 @@ def put(page: str, text: str) -> str:
     return f"{before}{BEGIN}\n\n{text}\n\n{END}{after}"
 
 
+def joined(before: dict, now: dict) -> dict:
+    """Return the figures of ``now``, and of the parts that it did not measure those of ``before``.
+
+    :raises ValueError: they are of another machine or of other versions, so they can't stand beside each other.
+    """
+    for key in ("machine", "versions", "left_out"):
+        if before[key] != now[key]:
+            raise ValueError(f"The figures of the last time are of another {key}: {before[key]}; now {now[key]}.")
+    runs = []
+    for run in before["runs"]:
+        seconds = {part: taken for part, taken in run["seconds"].items() if not set(part.split("_and_")) & set(now)}
+        runs += [{**run, "seconds": seconds}] if seconds else []
+    return {**before, **now, "runs": [*runs, *now["runs"]]}
+
+
 def report(result: dict) -> str:
     """Return everything that was measured."""
     lines = [kept for kept in [promises(result)] if kept]
@@ -187,12 +202,14 @@ def report(result: dict) -> str:
                 )
     machine = result["machine"]
     lines.append(
-        f"{result['date']}. {machine['cores']} cores of {machine['processor']}, {machine['memory_gib']} GiB, Linux "
-        f"{machine['kernel']}; load at the end {result['load']:.1f}. Seconds: "
-        + ", ".join(f"{part} {seconds}" for part, seconds in result["seconds"].items())
+        f"{machine['cores']} cores of {machine['processor']}, {machine['memory_gib']} GiB, Linux {machine['kernel']}"
     )
     lines.append(", ".join(f"{name} {version}" for name, version in result["versions"].items()))
     lines += [f"Left out: {name}: {reason}." for name, reason in result["left_out"].items()]
     lines += [f"FAILED: {name}: {reason}" for name, reason in result["failed"].items()]
-    lines.append(f"Command: {result['command']}")
+    lines += [
+        f"{run['date']}: {run['command']}; load at the end {run['load']:.1f}. Seconds: "
+        + ", ".join(f"{part} {seconds}" for part, seconds in run["seconds"].items())
+        for run in result["runs"]
+    ]
     return "\n\n".join(lines)

@@ -11,11 +11,13 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from ansible_collections.scripts.toolkit.tests.benchmarks.audit import others, tables, whole
+from ansible_collections.scripts.toolkit.tests.benchmarks.audit import captured, others, tables, whole
 
 PORTS = {"otel": 4318, "ara": 8000, "dead": 9}
 
@@ -70,6 +72,16 @@ def test_costs_are_sorted_and_compared_with_ours() -> None:
     ]
     assert [line.split("|")[3].strip() for line in lines[2:]] == ["0.60", "1.00", "9.50"]
     assert lines[2].split("|")[4].strip() == "2.0"
+
+
+def test_each_recorder_is_as_often_at_each_place() -> None:
+    orders = [captured.in_turn(["ours", "bare", "log_plays"], number) for number in range(600)]
+    for place in range(3):
+        assert Counter(order[place] for order in orders) == {"ours": 200, "bare": 200, "log_plays": 200}
+    neighbours = Counter(pair for order in orders for pair in pairwise(order))
+    assert len(neighbours) == 6
+    assert set(neighbours.values()) == {200}
+    assert captured.in_turn([], 7) == []
 
 
 def test_whole_runs_are_compared_pair_by_pair_with_the_server_in_it() -> None:
@@ -135,6 +147,36 @@ def test_figures_replace_what_stood_between_the_markers(collection_root: Path) -
     with pytest.raises(ValueError, match="no markers"):
         tables.put("no figures", "new")
     assert tables.BEGIN in (collection_root / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+
+
+def test_parts_that_are_not_measured_again_are_kept_with_their_run() -> None:
+    same = {"machine": {"cores": 2, "processor": "x", "memory_gib": 8, "kernel": "6"}, "versions": {"python": "3.13"},
+            "left_out": {}, "failed": {}}  # fmt: skip
+
+    def verify(entries: int) -> dict:
+        return {"entries": entries, "hashing_only_per_second": 9, "parsing_per_second": 9}
+
+    def run(date: str, *parts: str) -> list[dict]:
+        return [{"date": date, "load": 0.1, "seconds": dict.fromkeys(parts, 9), "command": f"make {date}"}]
+
+    before = {
+        **same,
+        "verify": verify(1),
+        "memory": {"resident_mib": {"0": 1}},
+        "runs": run("d1", "verify", "memory"),
+    }
+    again = {**same, "verify": verify(2), "runs": run("d2", "verify")}
+    both = tables.joined(before, again)
+    assert (both["verify"]["entries"], both["memory"]["resident_mib"]) == (2, {"0": 1})
+    assert [(run["date"], set(run["seconds"])) for run in both["runs"]] == [("d1", {"memory"}), ("d2", {"verify"})]
+    assert tables.report(both).splitlines()[-3:] == [
+        "d1: make d1; load at the end 0.1. Seconds: memory 9",
+        "",
+        "d2: make d2; load at the end 0.1. Seconds: verify 9",
+    ]
+    assert tables.joined(both, again)["runs"] == both["runs"]
+    with pytest.raises(ValueError, match="of another versions"):
+        tables.joined(before, {**again, "versions": {"python": "3.14"}})
 
 
 def test_figures_of_one_kind_stand_in_rows() -> None:

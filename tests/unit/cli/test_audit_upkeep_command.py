@@ -17,7 +17,7 @@ from ansible_collections.scripts.toolkit.plugins.module_utils._audit.store.journ
 def write_run(directory, events=300):
     identity = Identity.of_this_process("ansible-playbook site.yml")
     sink = JournalSink(str(directory), identity.run_id)
-    recorder = Recorder(identity, "/site.yml", [sink])
+    recorder = Recorder(identity, "/site.yml", sink)
     for number in range(events):
         recorder.record("TASK_RESULT", {"n": number})
     recorder.record("EXECUTION_END", {"status": "success", "duration_ms": 5})

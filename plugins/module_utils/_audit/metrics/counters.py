@@ -71,6 +71,8 @@ class Tally:
     """Counts task results of one run; its size does not grow with the run."""
 
     def __init__(self) -> None:
+        self.waiting: list[tuple] = []
+        """Arguments of :meth:`add` for results that are counted by :meth:`count` later: many at once cost less."""
         self._modules: dict[str, dict] = {}
         self._groups: dict[str, dict] = {}
         self._guards: dict[str, int] = {}
@@ -101,6 +103,12 @@ class Tally:
             if _number(wait_ms):
                 self._guards["wait_ms"] = self._guards.get("wait_ms", 0) + _number(wait_ms)
 
+    def count(self) -> None:
+        """Count what waits."""
+        for result in self.waiting:
+            self.add(*result)
+        self.waiting.clear()
+
     @staticmethod
     def _counts(table: dict[str, dict], name: str) -> dict:
         name = str.__str__(name)
@@ -112,6 +120,7 @@ class Tally:
         """Return what the last record of the run carries: ``results`` (by module: milliseconds ``ms`` and statuses),
         ``groups`` (the same by host group, where any is counted), ``guards`` (decisions, where there are any) and
         ``durations``."""
+        self.count()
         details = {
             "results": {_label(kind): dict(counts) for kind, counts in sorted(self._modules.items())},
             "durations": {

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 
-__all__ = ["SAFE_INTEGER", "cut", "encode", "plain"]
+__all__ = ["SAFE_INTEGER", "cut", "encode", "pieces", "plain"]
 
 SAFE_INTEGER = 2**53 - 1
 """The largest integer that every JSON reader keeps exactly."""
@@ -29,10 +29,18 @@ def _refuse(value: object) -> object:
     raise TypeError(type(value).__name__)
 
 
+def _in_one_piece(value: object, _level: int) -> tuple[str]:
+    return (_dumps(value),)
+
+
 # JSONEncoder.encode makes one of these for each call; without the first argument it looks for no cycles.
-_chunks = json.encoder.c_make_encoder and json.encoder.c_make_encoder(
-    None, _refuse, json.encoder.encode_basestring, None, ":", ",", True, False, False
+pieces = (
+    json.encoder.c_make_encoder(None, _refuse, json.encoder.encode_basestring, None, ":", ",", True, False, False)
+    if json.encoder.c_make_encoder
+    else _in_one_piece
 )
+"""``pieces(details, 0)`` returns the canonical JSON of plain details in pieces. Of others it raises TypeError,
+ValueError or RecursionError; :func:`encode` takes those."""
 
 
 def _same(text: str) -> str:
@@ -85,7 +93,7 @@ def encode(details: dict) -> bytes:
     U+FFFD and ``details`` gets ``surrogates_replaced: true``.
     """
     try:
-        return "".join(_chunks(details, 0)).encode("utf-8") if _chunks else _dumps(details).encode("utf-8")
+        return "".join(pieces(details, 0)).encode("utf-8")
     except (TypeError, ValueError, RecursionError):  # UnicodeEncodeError is a ValueError
         clean = plain(details, _without_surrogates)
     if _has_surrogates(details):

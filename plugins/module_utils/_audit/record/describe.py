@@ -47,20 +47,9 @@ class Describer:
         """
         if item:
             details["item"] = self._item(data)
-        if self._detail == "summary":
-            self._summarize(details, data)
+        if self._detail != "summary":
+            self._tell_all(details, data)
             return
-        kept = {key: value for key, value in data.items() if key not in _DROPPED and not key.startswith("_ansible")}
-        told = self._redactor.value(kept)
-        if self._detail == "full":
-            details["result"] = told
-        else:
-            text = encode(told)
-            salt = os.urandom(16)
-            digest = hashlib.sha256(salt + text).hexdigest()
-            details["result_digest"] = {"sha256": digest, "salt": salt.hex(), "bytes": len(text)}
-
-    def _summarize(self, details: dict, data: Mapping) -> None:
         status = details["status"]
         message = data.get("skip_reason") if status == "skipped" else data.get("msg")
         # What debug and its like print is the playbook's own output: anything may be in it, and nothing was done.
@@ -70,15 +59,26 @@ class Describer:
             if key in data and isinstance(data[key], int):
                 details[key] = plain(data[key])
         error = data.get("error")
-        if isinstance(error, Mapping) and isinstance(error.get("kind"), str):
+        if error and isinstance(error, Mapping) and isinstance(error.get("kind"), str):
             details["error"] = {"kind": str(plain(error["kind"])), "item": self._short(error.get("item"))}
         outcomes = data.get("outcomes")
         if outcomes and isinstance(outcomes, (list, tuple)):
             details["outcomes"] = self._outcomes(outcomes)
         elif details["changed"]:
             path = data.get("dest") or data.get("path")
-            if isinstance(path, str):
+            if path and isinstance(path, str):
                 details["path"] = cut(self._redactor.known(str(plain(path))), _TEXT)
+
+    def _tell_all(self, details: dict, data: Mapping) -> None:
+        kept = {key: value for key, value in data.items() if key not in _DROPPED and not key.startswith("_ansible")}
+        told = self._redactor.value(kept)
+        if self._detail == "full":
+            details["result"] = told
+        else:
+            text = encode(told)
+            salt = os.urandom(16)
+            digest = hashlib.sha256(salt + text).hexdigest()
+            details["result_digest"] = {"sha256": digest, "salt": salt.hex(), "bytes": len(text)}
 
     def _short(self, value: object) -> object:
         if isinstance(value, str):

@@ -78,6 +78,7 @@ class Events:
         included: Callable[[Any, Mapping], object] | None = None,
     ) -> None:
         self.tally = Tally()
+        self._uncounted = self.tally.waiting
         self.plays = 0
         self._redactor = redactor
         self._detail = detail
@@ -86,6 +87,7 @@ class Events:
         self._told = detail != "none"
         self._sensitive = SensitivePaths(sensitive_paths)
         self._wanted_groups = frozenset(groups)
+        self._grouped = bool(self._wanted_groups)
         self._role_seen = role_seen
         self._included = included
         self.started: dict[tuple[str, str], float] = {}  # by host and task, in seconds of the monotonic clock
@@ -154,7 +156,8 @@ class Events:
             started = self.started.pop((name, uuid), None)
             if started is not None:
                 details["duration_ms"] = milliseconds = round((time.monotonic() - started) * 1000)
-            self.tally.add(known.kind, status, milliseconds, self._groups_of(host) if self._wanted_groups else ())
+            groups = self._groups_of(host) if self._grouped else ()
+            self._uncounted.append((known.kind, status, milliseconds, groups))
         if known.delegates and "no_log" not in details and isinstance(task.delegate_to, str):
             details["delegated_to"] = self._name(task.delegate_to)
         events: list[Event] = [("TASK_RESULT", details)]
@@ -169,7 +172,7 @@ class Events:
                 events.append(("SENSITIVE_ACCESS", self._access(details, "no_log", "EXECUTE")))
         elif data is not None and (known.special or changed):
             self._look(details, data, task, known, events)
-        if name not in self._became and (known.become is not None or name not in self._looked):
+        if (known.become is not None or name not in self._looked) and name not in self._became:
             self._note_become(host, known, details, events)
         return events
 

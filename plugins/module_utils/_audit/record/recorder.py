@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The recorder: turns an event into one canonical line with the common fields and hands it to the sinks.
+"""The recorder: turns an event into one canonical line with the common fields and hands it to the sink.
 
 Events in, lines out. It knows neither Ansible nor files: ``events`` makes the details, a sink (``journal``) takes the
 line. What is the same for every line of a run is encoded once.
@@ -14,11 +14,13 @@ import os
 import pwd
 import socket
 import time
+from binascii import hexlify
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from os import urandom
 from typing import Protocol
 
-from .canonical import cut, encode, plain
+from .canonical import cut, encode, pieces, plain
 from .redact import Redactor
 
 __all__ = ["DEFAULT_LINE_LIMIT", "MAX_LINE", "MIN_LINE_LIMIT", "Identity", "Recorder", "Sink", "new_run_id"]
@@ -46,7 +48,7 @@ class Sink(Protocol):
 
 def new_run_id() -> str:
     """Return a UUID version 7 (RFC 9562): sorts by time of creation, 74 random bits."""
-    number = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
+    number = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(urandom(10), "big")
     number = number & ~(0xF << 76) | 0x7 << 76
     number = number & ~(0x3 << 62) | 0x2 << 62
     text = f"{number & (1 << 128) - 1:032x}"
@@ -91,7 +93,7 @@ class Identity:
 
 
 class Recorder:
-    """Writes events of one run to its sinks.
+    """Writes events of one run to its sink.
 
     :param script: the playbook; see :meth:`set_script`.
     :param line_limit: bytes of a line, 8,192 to 65,535; longer details are truncated and flagged.
@@ -103,7 +105,7 @@ class Recorder:
         self,
         identity: Identity,
         script: str,
-        sinks: Sequence[Sink],
+        sink: Sink,
         line_limit: int = DEFAULT_LINE_LIMIT,
         redactor: Redactor | None = None,
         overflow: Callable[[dict, int], dict] | None = None,
@@ -111,7 +113,7 @@ class Recorder:
         self.identity = identity
         self.recorded = 0
         self.lost = 0
-        self._sinks = list(sinks)
+        self._sink = sink
         self._limit = min(max(line_limit, MIN_LINE_LIMIT), MAX_LINE)
         self._redactor = redactor
         self._overflow = overflow
@@ -131,71 +133,59 @@ class Recorder:
         between = {"hostname": _text(who.hostname), "pid": who.pid, "ppid": who.ppid, "run_id": who.run_id}
         after = {"script": cut(_text(script), _PATH_LIMIT)}
         end = {"uid": who.uid, "user": _text(who.user), "working_directory": directory}
-        # The keys of a line in order; what differs from line to line stands between these constant pieces.
-        self._head = encode(before)[:-1] + b',"details":'
-        self._middle = b'",' + encode(between)[1:-1] + b',"salt":"'
-        self._tail = b'",' + encode(after)[1:-1] + b',"timestamp":"'
-        self._end = b'Z",' + encode(end)[1:-1] + b"}\n"
-        pieces = (self._head, self._middle, self._tail, self._end)
+        # The keys of a line in order: between these pieces stand details, event type, salt, second and millisecond.
+        parts = (
+            encode(before)[:-1] + b',"details":',
+            b',"event_type":"',
+            b'",' + encode(between)[1:-1] + b',"salt":"',
+            b'",' + encode(after)[1:-1] + b',"timestamp":"',
+            b".",
+            b'Z",' + encode(end)[1:-1] + b"}\n",
+        )
+        literal = [part.replace(b"%", b"%%") for part in parts]
+        self._form = b"%s".join(literal[:-1]) + b"%03d" + literal[-1]
         # With the salt, the seconds, the milliseconds; without the newline, which does not count.
-        self._overhead = sum(len(piece) for piece in pieces) + len(b',"event_type":"') + 32 + 19 + 4 - 1
+        self._overhead = sum(len(part) for part in parts) + 32 + 19 + 3 - 1
 
     def record(self, event_type: str, details: dict, limit: int | None = None) -> None:
-        """Record one event; it has reached every sink on return.
+        """Record one event; it has reached the sink on return.
 
         :param event_type: an upper-case word.
         :param details: see ``canonical.encode``; too many bytes are cut from it and ``truncated: true`` is set.
         :param limit: bytes of this line, if not those of the run.
-        :raises OSError: a sink could not take it; it counts as lost.
+        :raises OSError: the sink could not take it; it counts as lost.
         """
-        line = self._whole_line(event_type, details, self._limit if limit is None else limit)
-        try:
-            for sink in self._sinks:
-                sink.write(line)
-        except OSError:
-            self.lost += 1
-            raise
-        self.recorded += 1
+        self.record_all(((event_type, details),), limit)
 
-    def record_all(self, events: Sequence[tuple[str, dict]]) -> None:
+    def record_all(self, events: Sequence[tuple[str, dict]], limit: int | None = None) -> None:
         """Record several events in one write; see :meth:`record`."""
-        # Every function called here costs page faults, because workers are forked all the time: hence so few.
-        lines = None
-        for event_type, details in events:
-            line = self._whole_line(event_type, details, self._limit)
-            lines = line if lines is None else lines + line
-        try:
-            for sink in self._sinks:
-                sink.write(lines)
-        except OSError:
-            self.lost += len(events)
-            raise
-        self.recorded += len(events)
-
-    def _whole_line(self, event_type: str, details: dict, limit: int) -> bytes:
-        encoded = encode(details)
-        redactor = self._redactor
-        if redactor is not None and redactor.secrets and redactor.knows(encoded.decode("utf-8")):
-            # Wherever it came from: what the vault holds goes no further.
-            encoded = encode(plain(details, self._redactor.known))
-        if len(encoded) + self._overhead + len(event_type) > limit:
-            encoded = self._smaller(event_type, details, limit)
+        # ansible-core forks for each task and host, and after a fork the first write to a page of memory copies it.
+        # Counting a reference is such a write. So this costs what it touches, functions and objects alike, more than
+        # what it does, and the same is true of all that is called for each result.
         now = time.time_ns() // 1_000_000
         second = now // 1000
         if second != self._second:
             self._second = second
             self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second)).encode("ascii")
-        return b'%s%s,"event_type":"%s%s%s%s%s.%03d%s' % (
-            self._head,
-            encoded,
-            event_type.encode("ascii"),
-            self._middle,
-            os.urandom(16).hex().encode("ascii"),
-            self._tail,
-            self._stamp,
-            now % 1000,
-            self._end,
-        )
+        redactor, limit, lines = self._redactor, limit or self._limit, b""
+        for event_type, details in events:
+            try:
+                encoded = "".join(pieces(details, 0)).encode()
+            except (TypeError, ValueError, RecursionError):
+                encoded = encode(details)
+            if redactor is not None and redactor.learned and redactor.knows(encoded.decode()):
+                # Wherever it came from: what the vault holds goes no further.
+                encoded = encode(plain(details, redactor.known))
+            if len(encoded) + self._overhead + len(event_type) > limit:
+                encoded = self._smaller(event_type, details, limit)
+            salt = hexlify(urandom(16))
+            lines += self._form % (encoded, event_type.encode(), salt, self._stamp, now % 1000)
+        try:
+            self._sink.write(lines)
+        except OSError:
+            self.lost += len(events)
+            raise
+        self.recorded += len(events)
 
     def _smaller(self, event_type: str, details: dict, limit: int) -> bytes:
         room = limit - self._overhead - len(event_type)
@@ -207,13 +197,11 @@ class Recorder:
 
     def sync(self) -> None:
         """Make what is recorded durable."""
-        for sink in self._sinks:
-            sink.sync()
+        self._sink.sync()
 
     def close(self) -> None:
-        """Make what is recorded durable and release the sinks."""
-        for sink in self._sinks:
-            sink.close()
+        """Make what is recorded durable and release the sink."""
+        self._sink.close()
 
 
 def shrink(details: Mapping, room: int) -> dict:

@@ -89,6 +89,7 @@ class Redactor:
         self._rules = list(_RULES)
         self._own: list[tuple[re.Pattern, str]] = []
         self.secrets: list[str] = []
+        self.learned = False
         self._grams: dict[str, list[str]] = {}
         for pattern in patterns:
             try:
@@ -109,6 +110,7 @@ class Redactor:
             if form is secret or (len(form) >= _GRAM and secret not in form):
                 self._grams.setdefault(form[:_GRAM], []).append(form)
                 self.secrets.append(form)
+        self.learned = True
         self.secrets.sort(key=len, reverse=True)
 
     def _present(self, text: str) -> list[str]:
@@ -124,7 +126,7 @@ class Redactor:
 
     def knows(self, text: str) -> bool:
         """Return whether a learned secret stands in ``text``."""
-        return bool(self.secrets) and bool(self._present(text))
+        return bool(self._present(text))
 
     def text(self, text: str) -> str:
         """Return ``text`` with every secret replaced by ``***``."""
@@ -144,7 +146,7 @@ class Redactor:
         Only four times that is looked at, so that a huge message costs no more than a long one. Where that cuts a word,
         the word goes too: half a secret might not be spelled like one.
         """
-        if self.secrets or self._mask is not None:
+        if self.learned or self._mask is not None:
             text = self.known(text)
         if len(text) > limit * 4:
             start = text[: limit * 4]
@@ -159,7 +161,7 @@ class Redactor:
         rules by spelling would do harm."""
         if self._mask is not None:
             text = self._mask(text)
-        if self.secrets:
+        if self.learned:
             for secret in self._present(text):
                 text = text.replace(secret, REPLACEMENT)
         return text

@@ -35,6 +35,7 @@ RUN_ID_VARIABLE = "SCRIPTS_TOOLKIT_RUN_ID"
 """The environment variable by which a playbook, and a run started by it, knows the run."""
 
 _EACH_BY_ITSELF = ("free", "host_pinned")
+_COUNTED_AT_ONCE = 1000
 _recording: list[str] = []
 
 
@@ -121,9 +122,7 @@ class Run:
             identity = Identity.of_this_process(start.command_line)
             self._playbooks_left, self._script = max(start.playbooks, 1), start.script
             journal = JournalSink(settings.log_directory, identity.run_id, settings.sync_interval)
-            recorder = Recorder(
-                identity, start.script, [journal], settings.line_limit, self.redactor, self._move_to_blob
-            )
+            recorder = Recorder(identity, start.script, journal, settings.line_limit, self.redactor, self._move_to_blob)
             details = start.details()
             if os.environ.get(RUN_ID_VARIABLE):
                 details["parent_run_id"] = os.environ[RUN_ID_VARIABLE]
@@ -179,6 +178,8 @@ class Run:
         ``checkpoint_interval`` it also becomes part of the log."""
         if self._sync_at_tasks:
             self._recorder.sync()
+        if len(self._events.tally.waiting) >= _COUNTED_AT_ONCE:
+            self._events.tally.count()
         if time.monotonic() - self._integrated >= self.settings.checkpoint_interval > 0:
             self._integrated = time.monotonic()
             self._recorder.sync()

@@ -14,6 +14,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import queue
 import threading
 from collections.abc import Iterator
 
@@ -85,9 +86,9 @@ class JournalSink:
         fsync_directory(folder)
         self._key = os.path.realpath(self.path)
         _own[self._key] = (os.getpid(), self._descriptor)
-        self._size = 0
-        self._dirty = threading.Event()
-        self._pending = False  # as _dirty, but costs nothing to look at
+        self._pending = False  # whether something is not durable yet
+        self._timed = False  # whether the thread will make it so at the end of an interval that has begun
+        self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()  # no Python in it: see Recorder.record_all
         self._closing = threading.Event()
         self._guard = threading.RLock()  # a signal handler may record the end while the main thread syncs
         self._thread: threading.Thread | None = None
@@ -101,50 +102,49 @@ class JournalSink:
         try:
             written = os.write(self._descriptor, line)
             if written != len(line):
-                raise OSError(errno.ENOSPC, "the disk is full", self.path)
+                os.ftruncate(self._descriptor, os.fstat(self._descriptor).st_size - written)
+                raise OSError(errno.ENOSPC, "the disk is full")
         except OSError as error:
-            os.ftruncate(self._descriptor, self._size)
             error.filename = self.path
             raise
-        self._size += written
-        if self._interval <= 0:
-            os.fdatasync(self._descriptor)
-            self.syncs += 1
-            return
-        if self._pending:
-            return
         self._pending = True
-        self._dirty.set()
+        if self._timed:
+            return
+        if self._interval <= 0:
+            self.sync()
+            return
+        self._begin_interval()
         if self._thread is None:
             self._thread = threading.Thread(target=self._sync_in_time, name="scripts-toolkit-audit", daemon=True)
             self._thread.start()
 
+    def _begin_interval(self) -> None:
+        self._timed = True
+        self._wake.put(None)
+
     def sync(self) -> None:
         """Make every recorded line durable."""
         with self._guard:  # what the thread is about to make durable has to be waited for too
-            if not self._dirty.is_set():
+            if not self._pending:
                 return
-            # What is written from here on sets both again, or is made durable by what follows.
-            self._dirty.clear()
+            # What is written from here on sets it again, or is made durable by what follows.
             self._pending = False
             try:
                 os.fdatasync(self._descriptor)
             except OSError:
                 self._pending = True
-                self._dirty.set()
                 raise
             self.syncs += 1
 
     def close(self) -> None:
         """Make everything durable and give the journal up for the integrator."""
         self._closing.set()
-        dirty = self._dirty.is_set()
-        self._dirty.set()
+        self._wake.put(None)
         if self._thread is not None:
             self._thread.join()
         with self._guard:
             if self._descriptor >= 0:
-                if dirty:
+                if self._pending:
                     os.fdatasync(self._descriptor)
                 _own.pop(self._key, None)
                 os.close(self._descriptor)
@@ -152,13 +152,14 @@ class JournalSink:
 
     def _sync_in_time(self) -> None:
         while not self._closing.is_set():
-            self._dirty.wait()
+            self._wake.get()
             if self._closing.wait(self._interval * _SYNC_SHARE):
                 return
+            self._timed = False  # before the sync: what is written during it begins a new interval
             try:
                 self.sync()
-            except OSError:
-                continue  # still dirty: the main thread's next sync meets the same error and reports it
+            except OSError:  # the main thread's next sync meets the same error and reports it
+                self._begin_interval()
 
 
 def names_of_journals(directory: str) -> list[str]:

@@ -195,7 +195,7 @@ class Log:
         """Append an event of the log's own and return its index. Its ``run_id`` is empty."""
         if self._recorder is None:
             identity = replace(Identity.of_this_process(os.path.basename(sys.argv[0] or "python")), run_id="")
-            self._recorder = Recorder(identity, OWN_SCRIPT, [self._sink])
+            self._recorder = Recorder(identity, OWN_SCRIPT, self._sink)
         self._recorder.record(event_type, details, limit=MAX_LINE)
         index = self.state.entries
         self.append(self._sink.lines.pop())

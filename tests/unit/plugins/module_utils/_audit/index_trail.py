@@ -51,7 +51,7 @@ class LivingRun:
         )
         self.run_id = identity.run_id
         self._sink = JournalSink(str(directory), self.run_id, sync_interval=3600)
-        self.recorder = Recorder(identity, script, [self._sink])
+        self.recorder = Recorder(identity, script, self._sink)
 
     def task(self, host: str = "web1", status: str = "ok", task: str = "Do it", **more: object) -> None:
         module = more.pop("module", "ansible.builtin.command")

@@ -113,7 +113,7 @@ def test_no_field_of_a_line_holds_a_learned_secret():
     redactor, lines = Redactor(), Lines()
     redactor.learn("hunter2-hunter2")
     who = Identity("01", "u", 0, "h", 1, 1, "/srv/hunter2-hunter2", "ansible-playbook hunter2-hunter2.yml")
-    recorder = Recorder(who, "/srv/hunter2-hunter2.yml", [lines], redactor=redactor)
+    recorder = Recorder(who, "/srv/hunter2-hunter2.yml", lines, redactor=redactor)
     recorder.record("TASK_RESULT", {"task": "with hunter2-hunter2", "deep": [{"x": "hunter2-hunter2"}]})
     recorder.record("TASK_RESULT", {"result": {"big": "hunter2-hunter2 " * 4000}})
     assert len(lines) == 2

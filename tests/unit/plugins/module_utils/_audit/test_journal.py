@@ -167,6 +167,26 @@ def test_the_interval_makes_durable_without_anybody_asking(tmp_path):
     sink.close()
 
 
+def test_a_sync_of_the_thread_that_failed_is_tried_again_without_anybody_asking(tmp_path, monkeypatch):
+    real, failed = os.fdatasync, []
+
+    def failing(descriptor):
+        if len(failed) < 2:
+            failed.append(threading.current_thread().name)
+            raise OSError(5, "Input/output error")
+        real(descriptor)
+
+    sink = JournalSink(str(tmp_path), "run", sync_interval=0.01)
+    monkeypatch.setattr(os, "fdatasync", failing)
+    sink.write(b"{}\n")
+    end = time.monotonic() + 30
+    while sink.syncs == 0 and time.monotonic() < end:
+        time.sleep(0.01)
+    assert failed == ["scripts-toolkit-audit"] * 2
+    assert sink.syncs == 1
+    sink.close()
+
+
 def test_sync_waits_for_what_the_thread_is_about_to_make_durable(tmp_path, monkeypatch):
     real, begun, going_on, ended = os.fdatasync, threading.Event(), threading.Event(), []
 

@@ -48,7 +48,7 @@ class Lines:
 )
 def test_a_line_is_canonical_json_with_the_common_fields(script, details):
     sink = Lines()
-    Recorder(WHO, script, [sink]).record("PLAY_START", details)
+    Recorder(WHO, script, sink).record("PLAY_START", details)
     line = sink.lines[0]
     assert line.endswith(b"\n")
     assert b"\n" not in line[:-1]
@@ -73,7 +73,7 @@ def test_a_line_is_canonical_json_with_the_common_fields(script, details):
 def test_no_line_is_longer_than_the_limit(details, limit):
     sink = Lines()
     huge = Identity("01a1", "u", 0, "h", 1, 1, "/\x01" * 4000, "x" * 2048)
-    recorder = Recorder(huge, "s\x01" * 4000, [sink], line_limit=limit)
+    recorder = Recorder(huge, "s\x01" * 4000, sink, line_limit=limit)
     recorder.record("TASK_RESULT", details)
     recorder.record("TASK_RESULT", {**details, "big": "y" * 70000, "tree": {"a": ["z" * 70000]}, "host": "web01"})
     assert all(len(line) - 1 <= limit for line in sink.lines)
@@ -87,7 +87,7 @@ def test_no_line_is_longer_than_the_limit(details, limit):
 
 def test_salts_and_run_ids_differ_and_run_ids_sort_by_time():
     sink = Lines()
-    recorder = Recorder(WHO, "s", [sink])
+    recorder = Recorder(WHO, "s", sink)
     for _count in range(50):
         recorder.record("X", {})
     assert len({json.loads(line)["salt"] for line in sink.lines}) == 50
@@ -107,7 +107,7 @@ def test_a_sink_that_fails_counts_the_event_as_lost():
         def write(self, line):
             raise OSError(28, "No space left on device")
 
-    recorder = Recorder(WHO, "s", [Full()])
+    recorder = Recorder(WHO, "s", Full())
     with pytest.raises(OSError, match="No space left"):
         recorder.record("X", {})
     assert (recorder.recorded, recorder.lost) == (0, 1)
