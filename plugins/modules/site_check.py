@@ -117,7 +117,7 @@ options:
     elements: int
     default: []
   timeout:
-    description: Seconds for each connection; a port that has to be closed is given 2 at most.
+    description: Seconds for each connection; a port that has to be closed is given 1 at most.
     type: float
     default: 5.0
   wait:

@@ -28,7 +28,7 @@ __all__ = ["Check", "Failed", "Site", "check_all"]
 
 _WORKERS = 16
 _SILENCE = 1.0
-"""Seconds for which a port that must be closed has to be silent, twice, where no open one tells how fast."""
+"""Seconds for which a port that must be closed has to be silent where no open one tells how fast."""
 _LEAST_SILENCE = 0.2
 _PATIENCE = 20
 """Where open ports answer, closed ones get this many times as long."""
@@ -269,10 +269,8 @@ class _Ports:
         silence = _SILENCE
         if self.state and FILTERED not in self.state.values():
             silence = max(_LEAST_SILENCE, _PATIENCE * slowest)
-        silent = self._closed
-        for _connection in range(2):  # one SYN or its answer may be lost
-            self.state.update(probe_ports(self._address, silent, min(self._timeout, silence)))
-            silent = [port for port in silent if self.state[port] == FILTERED]
+        # Two connections, for one SYN or its answer may be lost.
+        self.state.update(probe_ports(self._address, self._closed, min(self._timeout, silence), connections=2))
 
     def checks(self) -> list[Check]:
         return [

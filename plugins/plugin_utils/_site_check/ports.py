@@ -40,40 +40,48 @@ def resolve(address: str) -> tuple[int, str]:
     return int(family), str(target[0])
 
 
-def probe_ports(address: str, ports: Iterable[int], timeout: float) -> dict[int, str]:
+def probe_ports(address: str, ports: Iterable[int], timeout: float, connections: int = 1) -> dict[int, str]:
     """Return what each port of a numeric address answers: ``open``, ``refused``, ``filtered`` (nothing came back within
-    ``timeout`` seconds, or the network says it can't be reached) or another error's text."""
+    ``timeout`` seconds, or the network says it can't be reached) or another error's text.
+
+    :param connections: that are tried to each port at the same time. One that is answered tells more than one that is
+        not, so with two a port is ``filtered`` only if both got no answer.
+    """
     wanted = sorted(set(ports))
     found: dict[int, str] = {}
     for start in range(0, len(wanted), _BATCH):
-        found.update(_probe(address, wanted[start : start + _BATCH], timeout))
+        found.update(_probe(address, wanted[start : start + _BATCH], timeout, connections))
     return found
 
 
-def _probe(address: str, ports: list[int], timeout: float) -> dict[int, str]:
+def _probe(address: str, ports: list[int], timeout: float, connections: int) -> dict[int, str]:
     family, _target = resolve(address)
-    found: dict[int, str] = {}
+    found = dict.fromkeys(ports, FILTERED)
+
+    def note(port: int, code: int) -> None:
+        if found[port] != OPEN and _verdict(code) != FILTERED:
+            found[port] = _verdict(code)
+
     with selectors.DefaultSelector() as selector:
         try:
-            for port in ports:
+            for port in ports * connections:
                 connection = socket.socket(family, socket.SOCK_STREAM)
                 connection.setblocking(False)
                 code = connection.connect_ex((address, port))
                 if code == errno.EINPROGRESS:
                     selector.register(connection, selectors.EVENT_WRITE, port)
                 else:
-                    found[port] = _verdict(code)
+                    note(port, code)
                     connection.close()
             end = time.monotonic() + timeout
             while selector.get_map() and (left := end - time.monotonic()) > 0:
                 for key, _events in selector.select(left):
                     connection = key.fileobj
-                    found[key.data] = _verdict(connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+                    note(key.data, connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
                     selector.unregister(connection)
                     connection.close()
         finally:
             for key in list(selector.get_map().values()):
-                found[key.data] = FILTERED
                 key.fileobj.close()
     return found
 

@@ -16,6 +16,7 @@ __all__ = ["entries_of_last_run", "median_parts", "parts"]
 _OURS = "scripts.toolkit."
 _CONTROLLER_ONLY = ("scripts.toolkit.site_check",)
 _FACTS = "ansible.builtin.raw"
+_PLANNING = "scripts.toolkit.role_plans"
 
 START, PLAN, END = "Start of ansible-playbook", "Planning, on the controller", "End of the run and its record"
 
@@ -57,7 +58,8 @@ def parts(entries: Sequence[Mapping], began: float, wall: float) -> dict[str, tu
 
 def _part(details: Mapping) -> str:
     module = details["module"]
-    if details["status"] == "skipped" or not (module.startswith(_OURS) or module == _FACTS):
+    works = module == _FACTS or (module.startswith(_OURS) and module != _PLANNING)
+    if details["status"] == "skipped" or not works:
         return PLAN
     where = "controller" if module in _CONTROLLER_ONLY else "remote"
     return f"{details['task']} ({module.removeprefix(_OURS)}, {where})"

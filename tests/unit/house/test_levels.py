@@ -13,6 +13,7 @@ from house import MODULES, NAMESPACE, PLAYBOOKS, ROLES, ROOT, actions, load, nam
 
 LEVELS = load(ROOT / "meta" / "levels.yml")
 _INCLUDES = ("ansible.builtin.include_role", "ansible.builtin.import_role")
+_PLANS = f"{NAMESPACE}role_plans"
 _ACTIONS = {f"{NAMESPACE}{path.stem}" for path in [*MODULES, *(ROOT / "plugins" / "action").glob("[!_]*.py")]}
 
 
@@ -20,6 +21,7 @@ def roles_used(path: Path) -> list[str]:
     """Return the names of the roles that a playbook or task file uses."""
     content = load(path) or []
     names = [task[key]["name"] for task in tasks(content) for key in _INCLUDES if key in task]
+    names += [role["name"] for task in tasks(content) if _PLANS in task for role in task[_PLANS]["roles"]]
     for play in content if path in PLAYBOOKS else []:
         names += [role if isinstance(role, str) else role["role"] for role in play.get("roles", [])]
     return names

@@ -25,7 +25,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from ansible_collections.scripts.toolkit.plugins.module_utils._core.errors import NotFoundError, ValidationError
 from ansible_collections.scripts.toolkit.plugins.plugin_utils._site_check.action import default_address, run
 from ansible_collections.scripts.toolkit.plugins.plugin_utils._site_check.conversation import can_speak
-from ansible_collections.scripts.toolkit.plugins.plugin_utils._site_check.ports import OPEN, REFUSED, probe_ports
+from ansible_collections.scripts.toolkit.plugins.plugin_utils._site_check.ports import (
+    FILTERED,
+    OPEN,
+    REFUSED,
+    probe_ports,
+)
 
 DOMAIN = "www.example.test"
 
@@ -239,6 +244,16 @@ def test_ports(pem):
         result = check(open_ports=[shut, listening])
         assert failures(result) == {"open": "the port is refused, it has to be open"}
         assert result["error"]["item"] == f"port {shut}"
+
+
+def test_one_answer_of_two_connections_tells_that_a_port_is_open():
+    """Where the queue of a socket is full, the kernel leaves connections without an answer."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)  # room for one
+        port = server.getsockname()[1]
+        assert probe_ports("127.0.0.1", [port], 0.2, connections=2) == {port: OPEN}
+        assert probe_ports("127.0.0.1", [port], 0.2, connections=2) == {port: FILTERED}
 
 
 def test_closed_ports_are_not_proved_from_the_host_itself(pem):
