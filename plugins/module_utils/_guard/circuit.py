@@ -9,9 +9,11 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
-from .._core.errors import DependencyError, ToolkitError
+from .._core.errors import ToolkitError
 from . import circuit_rules as rules
+from .backend_url import SCHEMES, check_backend
 from .circuit_rules import CircuitOpen, Entry, Policy, Record
 from .circuit_sqlite import SqliteStore
 from .circuit_store import Answer, Store
@@ -26,9 +28,17 @@ def open_store(backend: str | None, directory: str) -> Store:
     :raises ValidationError: it is no URL of a backend that there is.
     :raises DependencyError: its Python library is missing.
     """
-    if backend is not None:
-        raise DependencyError("Circuits are kept in the controller's file only.", hint="Leave backend out.")
-    return SqliteStore(directory)
+    check_backend(backend)
+    if backend is None:
+        return SqliteStore(directory)
+    # Imported only where it is used: the libraries below take longer to load than a hundred calls.
+    if SCHEMES[urlsplit(backend).scheme] == "redis":
+        from .circuit_redis import RedisStore
+
+        return RedisStore(backend)
+    from .circuit_postgresql import PostgresqlStore
+
+    return PostgresqlStore(backend)
 
 
 class Circuit:
@@ -103,27 +113,19 @@ class Circuit:
             raise answer
 
     def peek(self) -> dict:
-        """Return the state as :func:`seen` does, without any change.
+        """Return the state as :func:`circuit_rules.seen` does, without any change.
 
         :raises ToolkitError: the store could not be read.
         """
         try:
-            texts, now = self._store.read([self.name], self._now)
+            texts, now = self._store.read(self.name, self._now)
         finally:
             self._store.release()
         return rules.seen(self.name, Record.parse(texts.get(self.name)), self.policy, now, self._store.alive)
 
     def _change(self, act: Callable[[Record, float], Answer]) -> Answer:
-        def decide(text: str | None, now: float) -> tuple[str | None, Answer]:
-            record = Record.parse(text)
-            found = record.dump()
-            record.clamp(now)
-            answer = act(record, now)
-            left = record.dump()
-            return (text if left == found else left), answer
-
         try:
-            return self._store.change(self.name, decide, self._now)
+            return self._store.change(self.name, rules.on_text(act), self._now)
         finally:
             self._store.release()
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 from .._core.errors import ValidationError
+from .backend_url import check_backend
 from .circuit_rules import Policy
 
-__all__ = ["BACKEND_SPEC", "CIRCUIT_SPEC", "check_backend", "check_name", "policy_of"]
+__all__ = ["BACKEND_SPEC", "CIRCUIT_SPEC", "check_name", "policy_of"]
 
 BACKEND_SPEC = {"type": "str"}
 
@@ -32,7 +32,6 @@ CIRCUIT_SPEC: dict = {
     "on_backend_error": {"type": "str", "choices": ["fail", "bypass"], "default": "fail"},
 }
 
-_SCHEMES = ("redis", "rediss", "postgresql", "postgres")
 _LONGEST_NAME = 200
 _MOST = 1000
 _LONGEST = 366 * 86400
@@ -44,22 +43,6 @@ def check_name(name: str, option: str = "name") -> None:
         raise ValidationError(
             f"{option}: the name of a circuit has 1 to {_LONGEST_NAME} characters, all of them printable.",
             hint="Name it after what it protects, such as api.example.com.",
-        )
-
-
-def check_backend(backend: str | None) -> None:
-    """Raise ``ValidationError`` unless this is ``None`` or the URL of a backend; its text is not repeated."""
-    if backend is None:
-        return
-    try:
-        parts = urlsplit(backend)
-        known = parts.scheme in _SCHEMES and (parts.port is None or parts.port > 0)
-    except ValueError:  # a port that is no number
-        known = False
-    if not known:
-        raise ValidationError(
-            f"backend: it is no URL that begins with {', '.join(f'{scheme}://' for scheme in _SCHEMES)}.",
-            hint="Characters such as / @ : # in a password are written percent-encoded.",
         )
 
 

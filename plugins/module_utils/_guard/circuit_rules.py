@@ -14,7 +14,6 @@ kept lie in the future; :meth:`Record.clamp` moves it to now, so that nothing wa
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 from collections.abc import Callable
@@ -22,14 +21,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
 from .._core.errors import IntegrityError, UnavailableError
+from .circuit_store import Answer, Decide
 
-__all__ = ["FORCED", "CircuitOpen", "Entry", "Policy", "Record", "enter", "force", "leave", "seen"]
+__all__ = ["FORCED", "CircuitOpen", "Entry", "Policy", "Record", "enter", "force", "leave", "on_text", "seen"]
 
 FORCED = ("closed", "forced_open", "disabled")
 """The states that people can set."""
 
 _STATES = ("closed", "open", "half_open", "forced_open", "disabled")
 _BUCKETS = 10
+_JSON = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 _ASK_AGAIN = 1.0
 """Seconds after which asking again makes sense while probes are on their way: one of them may end at any moment."""
 
@@ -81,9 +82,8 @@ class Record:
         """
         if text is None:
             return cls()
-        known = {entry.name for entry in dataclasses.fields(cls)}
         try:
-            record = cls(**{name: value for name, value in json.loads(text).items() if name in known})
+            record = cls(**{name: value for name, value in json.loads(text).items() if name in cls.__annotations__})
         except (ValueError, AttributeError):
             record = cls(state="")
         if record.state not in _STATES:
@@ -95,7 +95,7 @@ class Record:
 
     def dump(self) -> str:
         """Return the record as JSON text; equal records give equal texts."""
-        return json.dumps(dataclasses.asdict(self), sort_keys=True, separators=(",", ":"))
+        return _JSON.encode(vars(self))
 
     def clamp(self, now: float) -> None:
         """Move what lies in the future to ``now``."""
@@ -263,6 +263,20 @@ def force(name: str, record: Record, state: str, reason: str, now: float) -> lis
     return []
 
 
+def on_text(act: Callable[[Record, float], Answer]) -> Decide:
+    """Return what a store asks: ``act`` on the record of a text, which stays as it is where ``act`` changes nothing."""
+
+    def decide(text: str | None, now: float) -> tuple[str | None, Answer]:
+        record = Record.parse(text)
+        found = record.dump()
+        record.clamp(now)
+        answer = act(record, now)
+        left = record.dump()
+        return (text if left == found else left), answer
+
+    return decide
+
+
 def seen(name: str, record: Record, policy: Policy | None, now: float, alive: Callable[[object], bool]) -> dict:
     """Return what people want to know of a circuit; times as UTC in ISO 8601, ``None`` where there is none.
 
@@ -272,8 +286,7 @@ def seen(name: str, record: Record, policy: Policy | None, now: float, alive: Ca
     :param policy: by which it is judged, ``None`` for the one by which it was last written.
     """
     if policy is None:
-        names = {entry.name for entry in dataclasses.fields(Policy)}
-        policy = Policy(**{key: value for key, value in record.policy.items() if key in names})
+        policy = Policy(**{key: value for key, value in record.policy.items() if key in Policy.__annotations__})
     record.clamp(now)
     until = record.since + policy.open_for if record.state == "open" else None
     probes = len(_live(record, now, alive))
@@ -302,9 +315,7 @@ def _iso(time: float | None) -> str | None:
 
 
 def _kept(policy: Policy) -> dict:
-    kept = dataclasses.asdict(policy)
-    del kept["on_backend_error"]
-    return kept
+    return {key: value for key, value in vars(policy).items() if key != "on_backend_error"}
 
 
 def _told(number: int, noun: str, rest: str) -> str:

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from .._core.durable import Durable
 from .._core.process import alive, identity
@@ -38,18 +38,14 @@ class SqliteStore(Store):
                 database.execute("INSERT OR REPLACE INTO circuit VALUES (?, ?)", (name, wanted))
         return answer
 
-    def read(self, names: Iterable[str] | None, now: Callable[[], float]) -> tuple[dict[str, str], float]:
+    def read(self, name: str | None, now: Callable[[], float]) -> tuple[dict[str, str], float]:
         """See ``Store``."""
         if not self._durable.exists():
             return {}, now()
+        wanted, values = ("", ()) if name is None else (" WHERE name = ?", (name,))
         with self._durable.reading() as database:
-            if names is None:
-                return dict(database.execute("SELECT name, record FROM circuit").fetchall()), now()
-            rows = [
-                database.execute("SELECT name, record FROM circuit WHERE name = ?", (name,)).fetchone()
-                for name in names
-            ]
-        return dict(row for row in rows if row), now()
+            rows = database.execute(f"SELECT name, record FROM circuit{wanted}", values).fetchall()
+        return dict(rows), now()
 
     def release(self) -> None:
         """Keep the file open: that costs nobody anything."""

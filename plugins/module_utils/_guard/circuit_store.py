@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Optional, TypeVar
 
 __all__ = ["Answer", "Decide", "Store"]
@@ -30,7 +30,7 @@ class Store(abc.ABC):
 
         :param now: the clock of this machine; a server uses its own.
         """
-        texts, time = self.read([name], now)
+        texts, time = self.read(name, now)
         found = texts.get(name)
         wanted, answer = decide(found, time)
         if wanted == found:
@@ -42,8 +42,8 @@ class Store(abc.ABC):
         """Ask ``decide`` so that nobody changes the record between what it is shown and what it wants kept."""
 
     @abc.abstractmethod
-    def read(self, names: Iterable[str] | None, now: Callable[[], float]) -> tuple[dict[str, str], float]:
-        """Return the texts kept under these names (``None``: under all) and the time; makes nothing."""
+    def read(self, name: str | None, now: Callable[[], float]) -> tuple[dict[str, str], float]:
+        """Return ``{name: text}`` of the circuit of this name (``None``: of all) and the time; makes nothing."""
 
     def holder(self) -> object:
         """Return what names this process for :meth:`alive`; ``None`` where that would tell others nothing."""

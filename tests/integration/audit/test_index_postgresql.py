@@ -7,12 +7,6 @@
 from __future__ import annotations
 
 import json
-import os
-import pwd
-import shutil
-import subprocess
-import tempfile
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -25,57 +19,32 @@ from ansible_collections.scripts.toolkit.plugins.module_utils._audit.search.inde
 from ansible_collections.scripts.toolkit.plugins.module_utils._audit.search.index.index import Index
 from ansible_collections.scripts.toolkit.plugins.module_utils._audit.search.query import Filters, filters_of
 from ansible_collections.scripts.toolkit.plugins.module_utils._core.errors import DependencyError, UnavailableError
+from ansible_collections.scripts.toolkit.tests.integration.servers import PostgresqlServer, private_directory
 from ansible_collections.scripts.toolkit.tests.unit.plugins.module_utils._audit.index_trail import Trail, at, salts
 
+SCHEMA = "scripts_toolkit_audit"
 TABLES = ("entry", "word", "context", "journal", "log")
 
 
-class Cluster:
-    """A PostgreSQL server for one test run, reached by a socket in its own directory."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.programs = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
-        self.user = "postgres" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name
-        self.dsn = f"host={directory} dbname=postgres user={self.user}"
-        if os.getuid() == 0:
-            shutil.chown(directory, "postgres", "postgres")
-        self.call("initdb", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8")
-
-    def call(self, program: str, *arguments: str) -> None:
-        become = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
-        command = [*become, str(self.programs / program), "-D", str(self.directory / "data"), *arguments]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=self.directory)
-
-    def start(self) -> None:
-        options = f"-k {self.directory} -c listen_addresses= -c fsync=off"
-        self.call("pg_ctl", "start", "-w", "-s", "-l", str(self.directory / "log"), "-o", options)
-
-    def stop(self, mode: str = "immediate") -> None:
-        self.call("pg_ctl", "stop", "-w", "-s", "-m", mode)
-
+class Cluster(PostgresqlServer):
     def ask(self, sql: str) -> list[tuple]:
-        with psycopg.connect(self.dsn, autocommit=True, options="-c search_path=scripts_toolkit_audit") as connection:
-            done = connection.execute(sql)
-            return done.fetchall() if done.description else []
+        return super().ask(sql, SCHEMA)
 
 
 @pytest.fixture(scope="module")
 def cluster():
-    # Not below pytest's directory, which the user postgres can't enter; a socket's path is short, too.
-    directory = Path(tempfile.mkdtemp(prefix="toolkit-pg-"))
-    cluster = Cluster(directory)
-    cluster.start()
-    yield cluster
-    cluster.stop()
-    shutil.rmtree(directory)
+    with private_directory("pg") as directory:
+        cluster = Cluster(directory)
+        cluster.start()
+        yield cluster
+        cluster.stop()
 
 
 @pytest.fixture
 def database(cluster):
     yield cluster
     with psycopg.connect(cluster.dsn, autocommit=True) as connection:
-        connection.execute("DROP SCHEMA IF EXISTS scripts_toolkit_audit CASCADE")
+        connection.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
 
 
 def found(database, trail, **options):
