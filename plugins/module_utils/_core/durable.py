@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 
 from .errors import IntegrityError, PermissionDenied, ToolkitError, UnavailableError, UnsafeError
@@ -22,6 +23,7 @@ from .outcomes import error_from_os
 __all__ = ["Durable", "file_system_of"]
 
 _LOCK_SECONDS = 30
+_PAUSE_SECONDS = 0.01
 _NETWORK = frozenset(("9p", "afs", "ceph", "cifs", "fuse.glusterfs", "fuse.sshfs", "glusterfs", "nfs", "nfs4", "smb3"))
 _DAMAGE = ("malformed", "not a database", "corrupt")
 _inherited: list[sqlite3.Connection] = []
@@ -111,7 +113,7 @@ class Durable:
         # Transactions are begun and ended here, by name; threads take turns by a lock of their owner's.
         database = sqlite3.connect(self.path, timeout=_LOCK_SECONDS, isolation_level=None, check_same_thread=False)
         try:
-            database.execute("PRAGMA journal_mode=WAL")
+            self._use_wal(database)
             database.execute("PRAGMA synchronous=FULL")
             database.execute("PRAGMA foreign_keys=ON")
             if self._version_of(database) != self._version:
@@ -120,6 +122,20 @@ class Durable:
             database.close()
             raise
         return database
+
+    @staticmethod
+    def _use_wal(database: sqlite3.Connection) -> None:
+        """Switch to write-ahead logging. Where several processes do that to a new file at once, SQLite does not wait but
+        refuses: each holds a lock that the others need."""
+        end = time.monotonic() + _LOCK_SECONDS
+        while True:
+            try:
+                database.execute("PRAGMA journal_mode=WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() >= end:
+                    raise
+            time.sleep(_PAUSE_SECONDS)
 
     def _prepare(self, database: sqlite3.Connection) -> None:
         database.execute("BEGIN IMMEDIATE")

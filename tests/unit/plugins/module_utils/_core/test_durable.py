@@ -10,6 +10,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,23 @@ def test_processes_take_turns(path: Path) -> None:
     processes = [subprocess.Popen([sys.executable, "-c", program, str(path)]) for _ in range(4)]
     assert [process.wait() for process in processes] == [0] * 4
     assert values(Durable(str(path), SCHEMA)) == list(range(200))
+
+
+def test_it_waits_for_another_that_makes_it_at_the_same_time(path: Path) -> None:
+    """SQLite itself refuses at once to switch to write-ahead logging while another connection is about to write."""
+    path.parent.mkdir()
+    path.touch()
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(sqlite3.OperationalError, match="locked"):
+        sqlite3.connect(path).execute("PRAGMA journal_mode=WAL")
+    told: list[object] = []
+    thread = threading.Thread(target=lambda: told.append(values(Durable(str(path), SCHEMA))))
+    thread.start()
+    thread.join(0.2)
+    other.close()
+    thread.join()
+    assert told == [[]]
 
 
 def test_nothing_committed_is_lost_and_nothing_begun_stays_after_kill_9(path: Path) -> None:
