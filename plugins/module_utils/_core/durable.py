@@ -4,8 +4,8 @@
 
 """State that outlives a run: one SQLite file, shared by all processes of a machine.
 
-What a transaction has committed survives kill -9 and power loss: write-ahead logging with ``synchronous=FULL`` syncs the
-log at each commit (https://www.sqlite.org/pragma.html#pragma_synchronous). Locks of a network file system can't be
+What a transaction has committed survives kill -9 and power loss: write-ahead logging with ``synchronous=FULL`` syncs
+the log at each commit (https://www.sqlite.org/pragma.html#pragma_synchronous). Locks of a network file system can't be
 relied on and shared memory doesn't exist there, so such a place is refused (https://www.sqlite.org/wal.html).
 """
 
@@ -125,8 +125,8 @@ class Durable:
 
     @staticmethod
     def _use_wal(database: sqlite3.Connection) -> None:
-        """Switch to write-ahead logging. Where several processes do that to a new file at once, SQLite does not wait but
-        refuses: each holds a lock that the others need."""
+        """Switch to write-ahead logging. Where several processes do that to a new file at once, SQLite refuses without
+        waiting: each holds a lock that the others need."""
         end = time.monotonic() + _LOCK_SECONDS
         while True:
             try:
@@ -142,7 +142,8 @@ class Durable:
         found = self._version_of(database)
         if found > self._version:
             raise IntegrityError(
-                f"{self.path} was written by a newer version of this collection.", hint="Use that version or a new file."
+                f"{self.path} was written by a newer version of this collection.",
+                hint="Use that version or a new file.",
             )
         if found == 0:
             for statement in self._schema:
@@ -173,7 +174,9 @@ class Durable:
                 f"{self.path} is damaged: {text}.", hint="Move it away; it is made anew, without what it held."
             )
         if "readonly" in text or "unable to open" in text:
-            return PermissionDenied(f"{self.path} can't be written: {text}.", hint="Give this user the right to write it.")
+            return PermissionDenied(
+                f"{self.path} can't be written: {text}.", hint="Give this user the right to write it."
+            )
         if "locked" in text:
             return UnavailableError(
                 f"{self.path} is in use by another process for more than {_LOCK_SECONDS} seconds.",

@@ -72,7 +72,7 @@ class Claim:
 
 
 class ResultCache:
-    """The cache in ``directory``, which is made with mode 0700 when it is first used.
+    """The cache in ``directory``, which is made with mode 0700 when it is first used. Each thread needs one of its own.
 
     :param now: the time in seconds since 1970.
     :param largest: bytes of the largest result that is kept.
@@ -83,7 +83,7 @@ class ResultCache:
         self, directory: str, now: Callable[[], float] = time.time, largest: int = LARGEST, limit: int = LIMIT
     ) -> None:
         self.directory = directory
-        self.store = CacheStore(directory, now, limit)
+        self.results = CacheStore(directory, now, limit)
         self._largest = min(largest, limit)
         self._secret = b""
 
@@ -117,7 +117,7 @@ class ResultCache:
             began = time.monotonic()
             pause = _SHORTEST_PAUSE
             while True:
-                found, _count = self.store.find(key, ttl)
+                found, _count = self.results.find(key, ttl)
                 waited = time.monotonic() - began
                 if found is None and lock.acquire():
                     return self._claimed(lock, key, ttl, about, waited)
@@ -133,23 +133,23 @@ class ResultCache:
 
     def close(self) -> None:
         """Release the file; the cache can be used again afterwards."""
-        self.store.close()
+        self.results.close()
 
     def _claimed(self, lock: KeyLock, key: str, ttl: float, about: Mapping, waited: float) -> Hit | Claim:
         """Look once more with the lock: its last holder may have stored the result since the last look."""
         try:
-            found, count = self.store.find(key, ttl)
+            found, count = self.results.find(key, ttl)
         except BaseException:
             lock.release()
             raise
         if found is not None:
             lock.release()
             return self._hit(key, *found, waited)
-        return Claim(lock, lambda text: self.store.put(key, text, ttl, about, count), self._largest, waited)
+        return Claim(lock, lambda text: self.results.put(key, text, ttl, about, count), self._largest, waited)
 
     def _hit(self, key: str, text: str, age: float, waited: float) -> Hit:
         with contextlib.suppress(UnavailableError):  # a result that can't be counted (the disk is full) is one still
-            self.store.count_hit(key)
+            self.results.count_hit(key)
         return Hit(decode(text), age, waited)
 
     def _prepare(self) -> None:

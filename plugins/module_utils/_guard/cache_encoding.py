@@ -11,8 +11,8 @@ import hmac
 import json
 from collections.abc import Mapping
 
-from .._core.errors import IntegrityError, ValidationError
 from .._audit.record.redact import Redactor
+from .._core.errors import IntegrityError, ValidationError
 
 __all__ = ["LARGEST", "cache_key", "decode", "encode", "label", "storable"]
 
@@ -48,7 +48,7 @@ def _canonical(value: object) -> str:
         return "{" + ",".join(sorted(f"{_canonical(key)}:{_canonical(entry)}" for key, entry in value.items())) + "}"
     if isinstance(value, (list, tuple)):
         return "[" + ",".join(_canonical(entry) for entry in value) + "]"
-    if getattr(value, "__ENCRYPTED__", False):  # of ansible-core's vault: its plain text
+    if getattr(value, "__ENCRYPTED__", False):  # by the vault of ansible-core 2.18
         value = str(value)
     return json.dumps(_scalar(value))
 
@@ -101,7 +101,7 @@ def storable(result: Mapping, no_log: bool, allow_changed: bool, largest: int = 
 def encode(result: Mapping, largest: int = LARGEST) -> str:
     """Return a result as it is kept: JSON, without the task's arguments and what is of one run only.
 
-    :raises ValidationError: it is no plain data, larger than ``largest`` bytes, or holds a secret that ansible-core knows.
+    :raises ValidationError: it is no plain data, larger than ``largest`` bytes, or holds a secret that is known.
     """
     kept = {
         key: value

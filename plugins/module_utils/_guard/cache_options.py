@@ -82,21 +82,22 @@ def cache_policy_of(options: Mapping) -> CachePolicy:
         wait=_seconds(given, "wait"),
         scope=str(given.get("scope", CACHE_SPEC["scope"]["default"])),
         allow_changed=bool(given.get("allow_changed", CACHE_SPEC["allow_changed"]["default"])),
-        directory=cache_directory(given.get("directory")),
+        directory=cache_directory(given.get("directory"), "cache.directory"),
         on_error=str(given.get("on_error", CACHE_SPEC["on_error"]["default"])),
     )
 
 
-def cache_directory(directory: str | None) -> str:
+def cache_directory(directory: str | None, option: str = "directory") -> str:
     """Return the directory of the cache, the user's own where none is given.
 
+    :param option: the name of the option, for the error.
     :raises ValidationError: it is no absolute path.
     """
     if directory is None:
         return os.path.join(base_directory("state"), "cache")
     path = os.path.expanduser(str(directory))
     if not os.path.isabs(path):
-        raise ValidationError(f"directory={directory!r} is no absolute path.", hint="Begin it with / or ~.")
+        raise ValidationError(f"{option}={directory!r} is no absolute path.", hint="Begin it with / or ~.")
     return path
 
 

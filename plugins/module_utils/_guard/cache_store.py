@@ -141,10 +141,10 @@ class CacheStore:
             yield from self._entries(database)
 
     def result(self, key: str) -> str:
-        """Return the text of a result that :meth:`entries` told of, empty where it has gone since."""
+        """Return the text of a result that :meth:`entries` told of, that of an empty one where it has gone since."""
         with self._durable.reading() as database:
             row = database.execute("SELECT result FROM entry WHERE key = ?", (key,)).fetchone()
-        return row[0] if row else ""
+        return row[0] if row else "{}"
 
     def remove(self, choose: Callable[[Iterator[Entry]], Iterable[str]], invalidate: bool) -> None:
         """Remove the results whose keys ``choose`` returns when it gets all entries, and their bytes from the file.
@@ -162,7 +162,8 @@ class CacheStore:
     def _entries(self, database: sqlite3.Connection) -> Iterator[Entry]:
         moment = self._moment()
         rows = database.execute(
-            f"SELECT key, module, host, name, stored, ttl, size, hits, NOT {_STALE} FROM entry ORDER BY used DESC", moment
+            f"SELECT key, module, host, name, stored, ttl, size, hits, NOT {_STALE} FROM entry ORDER BY used DESC",
+            moment,
         )
         for key, module, host, name, stored, ttl, size, hits, fresh in rows:
             age = max(moment["now"] - stored, 0.0)

@@ -69,9 +69,14 @@ def test_it_is_private_and_syncs_every_commit(path: Path) -> None:
 def test_what_raises_is_undone(path: Path) -> None:
     durable = Durable(str(path), SCHEMA)
     add(durable, 1)
-    with pytest.raises(ZeroDivisionError), durable.transaction() as database:
-        database.execute("INSERT INTO number VALUES (2)")
-        raise ZeroDivisionError
+
+    def add_and_fail() -> None:
+        with durable.transaction() as database:
+            database.execute("INSERT INTO number VALUES (2)")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        add_and_fail()
     assert values(durable) == [1]
     durable.close()
     durable.close()
@@ -203,7 +208,7 @@ def test_a_full_disk_loses_nothing(path: Path) -> None:
     with durable.transaction() as database:
         (pages,) = database.execute("PRAGMA page_count").fetchone()
         database.execute(f"PRAGMA max_page_count={pages}")
+    many = [(value,) for value in range(10_000)]
     with pytest.raises(UnavailableError, match="full"), durable.transaction() as database:
-        for value in range(10_000):
-            database.execute("INSERT INTO number VALUES (?)", (value,))
+        database.executemany("INSERT INTO number VALUES (?)", many)
     assert values(durable) == [1]
