@@ -38,7 +38,7 @@ lint sanity unit:
 integration: ## Of these, the tests on disposable hosts, or only SCENARIO
 	@$(if $(SCENARIO),tools/molecule.sh main $(SCENARIO),$(PYTHON) tools/check.py $@)
 
-bench: .ready ## What it costs, against others (docs/benchmarks.md); ARGS=audit or ARGS=provision for one of both
+bench: .ready ## What it costs, against others (docs/benchmarks.md); ARGS=audit, ARGS=provision or ARGS=permissions for one
 	@$(SUDO) .venv/bin/python tests/benchmarks/run.py $(ARGS)
 
 docs: .ready ## The reference of all modules, as reStructuredText in .build/docs

@@ -235,8 +235,8 @@ EXAMPLES = r"""
     owners: [root]
     fail: true
     paths:
-      - path: /usr/sbin/logrotate
-      - path: /etc/logrotate.d
+      - path: /usr/bin/apt-get
+      - path: /etc/apt
         recurse: true
 
 - name: Secrets are readable by those who need them only

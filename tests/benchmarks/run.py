@@ -11,14 +11,14 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-ALL = ("audit", "provision")
+ALL = ("audit", "provision", "permissions")
 
 
 def main(arguments: list[str]) -> int:
     """Run the benchmark that ``arguments`` begin with, with the others as its options; or all."""
     if arguments and arguments[0] not in ALL:
         raise SystemExit(
-            f"ARGS begins with {' or '.join(ALL)}, and options of that benchmark follow; without, both run."
+            f"ARGS begins with {' or '.join(ALL)}, and options of that benchmark follow; without, all run."
         )
     chosen = arguments[:1] or ALL
     programs = [[sys.executable, str(HERE / name / "run.py"), *arguments[1:]] for name in chosen]

@@ -49,23 +49,26 @@ class Entry:
 
     def __init__(self, path: str, name: str, directory: int | None = None) -> None:
         self.path = path
-        self._fd: int | None = os.open(name, _HOLD, dir_fd=directory)
-        self.status = os.fstat(self._fd)
+        self._fd = os.open(name, _HOLD, dir_fd=directory)
+        try:
+            self.status = os.fstat(self._fd)
+        except OSError:
+            self.close()
+            raise
         self.mode = stat.S_IMODE(self.status.st_mode)
         self.kind = _KINDS[stat.S_IFMT(self.status.st_mode)]
         self._attributes: dict[str, bytes] | None = None
 
     @property
     def fd(self) -> int:
-        """The descriptor, opened with O_PATH."""
-        assert self._fd is not None, f"{self.path} is closed"
+        """The descriptor, opened with O_PATH; -1 once it is closed."""
         return self._fd
 
     def close(self) -> None:
         """Give the descriptor back; what was read stays."""
-        if self._fd is not None:
+        if self._fd >= 0:
             os.close(self._fd)
-            self._fd = None
+            self._fd = -1
 
     def __enter__(self) -> Entry:
         return self
@@ -130,16 +133,16 @@ class Entry:
 
         :param extra: more flags for open(2).
         """
-        for flags in (_READ | extra | os.O_NOATIME, _READ | extra):
-            try:
-                if self.is_directory:
-                    return os.open(".", flags, dir_fd=self.fd)
-                return os.open(f"/proc/self/fd/{self.fd}", flags)
-            except PermissionError as error:
-                # O_NOATIME is for the owner and root only.
-                if error.errno != errno.EPERM or not flags & os.O_NOATIME:
-                    raise
-        raise AssertionError("not reached")
+        try:
+            return self._reopen(_READ | extra | os.O_NOATIME)
+        except PermissionError:
+            # O_NOATIME is for the owner and root only.
+            return self._reopen(_READ | extra)
+
+    def _reopen(self, flags: int) -> int:
+        if self.is_directory:
+            return os.open(".", flags, dir_fd=self.fd)
+        return os.open(f"/proc/self/fd/{self.fd}", flags)
 
     def flags(self) -> int | None:
         """Return the inode's flags (``FS_IOC_GETFLAGS``), or ``None`` where the file system has none."""

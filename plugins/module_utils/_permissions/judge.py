@@ -46,14 +46,12 @@ def judge(entry: Entry, rules: Rules) -> Iterator[Finding]:
     status = entry.status
     if rules.owners is not None and status.st_uid not in rules.owners:
         allowed = _users(rules.owners)
-        yield Finding(
-            "owner", user_name(status.st_uid) or "", allowed, f"chown -h {allowed.split(', ')[0]} {_quoted(entry)}"
-        )
+        hint = f"chown -h {allowed.split(', ')[0]} {_quoted(entry)}"
+        yield Finding("owner", user_name(status.st_uid) or "", allowed, hint)
     if rules.groups is not None and status.st_gid not in rules.groups:
         allowed = _groups(rules.groups)
-        yield Finding(
-            "group", group_name(status.st_gid) or "", allowed, f"chgrp -h {allowed.split(', ')[0]} {_quoted(entry)}"
-        )
+        hint = f"chgrp -h {allowed.split(', ')[0]} {_quoted(entry)}"
+        yield Finding("group", group_name(status.st_gid) or "", allowed, hint)
     if entry.kind == "link":
         return
     if rules.types is not None and entry.kind not in rules.types:

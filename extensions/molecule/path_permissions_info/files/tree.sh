@@ -4,7 +4,7 @@ set -eu
 umask 022
 top=/srv/tk
 mkdir -p "$top"/{good,acl,privileges,links,open/inner,outside,flags,secret,find}
-id tk-mallory >/dev/null 2>&1 || useradd --no-create-home tk-mallory
+id tk-mallory >/dev/null 2>&1 || useradd --create-home tk-mallory
 printf '#!/bin/sh\n' >"$top/good/run.sh"
 chmod 0755 "$top/good/run.sh"
 ln -s run.sh "$top/good/run"
@@ -31,7 +31,9 @@ chmod 0777 "$top/open"
 ln -s ../open/inner "$top/links/way"
 chmod 0602 "$top/open/inner/run.sh"
 
-printf 'whole\n' >"$top/flags/pinned"
+printf 'whole\n' >"$top/flags/pinned" && chattr +i "$top/flags/pinned"
+touch "$top/flags/log" && chattr +a "$top/flags/log"
+
 mkdir -m 0700 "$top/secret/closed"
 touch "$top/secret/closed/file"
 

@@ -176,11 +176,11 @@ def test_what_a_default_list_gives_to_new_files_counts(tmp_path):
     assert ("default_acl", "fine") in broken(check_tree(tmp_path, acl="none"))
 
 
-def test_types_are_held(tmp_path):
+def test_types_are_held(tmp_path, monkeypatch):
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "file").touch()
     with socket.socket(socket.AF_UNIX) as server:
-        os.chdir(tmp_path)
+        monkeypatch.chdir(tmp_path)
         server.bind("socket")
         (tmp_path / "socket").chmod(0o600)
         assert broken(check_tree(tmp_path, types=["file", "directory"])) == {("type", "fifo"), ("type", "socket")}
@@ -198,6 +198,12 @@ def test_a_checksum_is_that_of_the_file(tmp_path):
     assert (violation["rule"], violation["allowed"]) == ("sha256", right)
     assert violation["found"] == hashlib.sha256(b"two\n").hexdigest()
     assert broken(check({"path": str(tmp_path), "sha256": right})) == {("sha256", tmp_path.name)}
+
+
+def test_a_file_system_without_attributes_of_chattr_has_none_set():
+    assert check("/proc/version", immutable=False, append_only=False)["ok"]
+    (violation,) = check("/proc/version", immutable=True)["violations"]
+    assert (violation["rule"], violation["found"]) == ("immutable", "the file system has no such flag")
 
 
 def test_reading_changes_no_access_time(tmp_path):
