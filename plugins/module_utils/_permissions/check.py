@@ -106,7 +106,7 @@ class _Check:
             self._way(found)
             if self._rules.symlinks == "none":
                 for link in found.links:
-                    self._violation(link.path, "symlink", "a symbolic link", "none", f"Name {top.path} itself.")
+                    self._violation(link.path, "symlink", "a symbolic link", "none", f"Name {shown(top.path)} itself.")
             self._judge(top)
             if self._wish.sha256 is not None:
                 self._checksum(top, self._wish.sha256.lower())
@@ -175,8 +175,9 @@ class _Check:
             if self._inside(end.path):
                 return
             if rule == "inside":
-                hint = f"Put the file below {self._top}, or set symlinks: check to have the target checked."
-                self._violation(link.path, "symlink", f"leads to {shown(end.path)}", f"within {self._top}", hint)
+                top = shown(self._top)
+                hint = f"Put the file below {top}, or set symlinks: check to have the target checked."
+                self._violation(link.path, "symlink", f"leads to {shown(end.path)}", f"within {top}", hint)
             elif end.status.st_rdev != _NULL or end.kind != "character_device":
                 self._way(found, link.path)
                 self._judge(end, link.path)
@@ -215,7 +216,9 @@ class _Check:
 
     def _unreadable(self, path: str, error: OSError | IntegrityError, link: str | None = None) -> None:
         found = (error.strerror or str(error)) if isinstance(error, OSError) else error.message
-        self._violation(path, "unreadable", found, "all of it looked at", "Check it as root (become: true).", link)
+        denied = isinstance(error, PermissionError)
+        hint = "Check it as root (become: true)." if denied else f"Look at {shown(path)} by hand."
+        self._violation(path, "unreadable", found, "all of it looked at", hint, link)
 
     def _violation(self, path: str, rule: str, found: str, allowed: str, hint: str, link: str | None = None) -> None:
         self._report.violation(path, Finding(rule, found, allowed, hint), link)

@@ -27,7 +27,7 @@ class Resolved:
     """Where a path leads.
 
     ``entry`` is no symbolic link and open, for the caller to close. ``way`` has every directory and symbolic link that
-    was passed, each closed but with all that the rules ask of it; ``links`` the paths of the links among them.
+    was passed, each closed but with all that the rules ask of it.
     """
 
     entry: Entry
@@ -55,19 +55,23 @@ def resolve(path: str, start: Entry | None = None) -> Resolved:
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), at.path)
             if name in ("", "."):
                 continue
+            # While it is open: the rules ask for it when the whole way is known.
+            at.attributes()
             following = _next(at, name)
             if following.kind != "link":
-                _keep(at, result)
+                at.close()
+                result.way.append(at)
                 at = following
                 continue
             with following:
-                _keep(following, result, close=False)
                 target = following.target()
+            result.way.append(following)
             if len(result.links) > _MOST_LINKS:
                 raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
             names += target.split("/")[::-1]
             if target.startswith("/"):
-                _keep(at, result)
+                at.close()
+                result.way.append(at)
                 at = _root()
     except BaseException:
         at.close()
@@ -89,10 +93,3 @@ def _next(directory: Entry, name: str) -> Entry:
         return directory.child(name)
     except OSError as error:
         raise OSError(error.errno, error.strerror, os.path.join(directory.path, name)) from None
-
-
-def _keep(entry: Entry, result: Resolved, close: bool = True) -> None:
-    entry.attributes()
-    if close:
-        entry.close()
-    result.way.append(entry)
