@@ -46,11 +46,11 @@ def judge(entry: Entry, rules: Rules) -> Iterator[Finding]:
     status = entry.status
     if rules.owners is not None and status.st_uid not in rules.owners:
         allowed = _users(rules.owners)
-        hint = f"chown -h {allowed.split(', ')[0]} {_quoted(entry)}"
+        hint = f"chown -h {allowed.partition(', ')[0]} {_quoted(entry)}"
         yield Finding("owner", user_name(status.st_uid) or "", allowed, hint)
     if rules.groups is not None and status.st_gid not in rules.groups:
         allowed = _groups(rules.groups)
-        hint = f"chgrp -h {allowed.split(', ')[0]} {_quoted(entry)}"
+        hint = f"chgrp -h {allowed.partition(', ')[0]} {_quoted(entry)}"
         yield Finding("group", group_name(status.st_gid) or "", allowed, hint)
     if entry.kind == "link":
         return
@@ -202,7 +202,7 @@ def _octal(mode: int) -> str:
 
 
 def _users(ids: frozenset[int]) -> str:
-    return ", ".join(sorted(user_name(uid) or "" for uid in ids)) or "nobody"
+    return ", ".join(sorted(user_name(uid) or "" for uid in ids))
 
 
 def _groups(ids: frozenset[int] | None) -> str:

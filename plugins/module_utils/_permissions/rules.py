@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .._core.errors import NotFoundError
+from .._core.errors import NotFoundError, ValidationError
 from .._core.files import group_id, parse_mode, user_id
 from .capabilities import capability_set
 from .entry import TYPES
@@ -105,6 +105,8 @@ def _converted(name: str, value: Any, option: str) -> Any:
 
 
 def _ids(names: list[str], find: Callable[[str], int | None], option: str) -> frozenset[int]:
+    if not names:
+        raise ValidationError(f"{option} is an empty list.", hint="Leave it out to allow any, or name who is allowed.")
     found = set()
     for name in names:
         try:

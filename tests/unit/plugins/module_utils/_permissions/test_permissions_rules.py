@@ -224,6 +224,7 @@ def test_reading_changes_no_access_time(tmp_path):
         ({"path": "/", "sha256": "0" * 64, "recurse": True}, {}, "sha256 is for one file"),
         ({"path": "/", "mode": 644}, {}, r"paths\[0\].mode"),
         ({"path": "/"}, {"max_directory_mode": "rwx"}, "max_directory_mode"),
+        ({"path": "/", "owners": []}, {"owners": ["root"]}, r"paths\[0\].owners is an empty list"),
         ({"path": "/"}, {"limit": -1}, "limit"),
         ({"path": "/"}, {"max_entries": 0}, "max_entries"),
     ],
