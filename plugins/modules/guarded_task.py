@@ -13,7 +13,8 @@ version_added: 1.0.0
 author: [scripts.toolkit contributors (@scripts-toolkit)]
 description:
   - Runs another module or action as a task of its own would, and tries again with growing delays, ends what takes too
-    long on the host too, does not call a service that is down for everybody, and keeps results for later tasks and runs.
+    long on the host too, does not call a service that is down for everybody, and keeps results for later tasks and
+    runs.
   - The registered result is that of the wrapped module with RV(attempts) and RV(guard).
   - The wrapped module gets C(become), C(delegate_to), C(environment), check and diff mode, C(no_log), loops, and its
     own C(module_defaults), as if it stood there by itself.
@@ -65,8 +66,8 @@ options:
       jitter:
         description:
           - How delays are spread, so that many hosts don't come back at the same moment.
-          - V(none) waits for the whole delay, V(full) for any time up to it, V(equal) for half of it and any part of the
-            other half, V(decorrelated) for any time from O(retry.initial_delay) to three times the last wait.
+          - V(none) waits for the whole delay, V(full) for any time up to it, V(equal) for half of it and any part of
+            the other half, V(decorrelated) for any time from O(retry.initial_delay) to three times the last wait.
         type: str
         choices: [none, full, equal, decorrelated]
         default: full
@@ -79,8 +80,8 @@ options:
         suboptions:
           kinds:
             description:
-              - Kinds of failures. Those of other modules are told by their status or message, such as V(unavailable) for
-                a refused connection.
+              - Kinds of failures. Those of other modules are told by their status or message, such as V(unavailable)
+                for a refused connection.
             type: list
             elements: str
             choices:
@@ -125,8 +126,8 @@ options:
     type: float
   circuit:
     description:
-      - A circuit breaker. When calls have failed too often, further ones are refused for a time, on all hosts and in all
-        runs of this controller, with the kind V(unavailable). See C(docs/circuit-breakers.md).
+      - A circuit breaker. When calls have failed too often, further ones are refused for a time, on all hosts and in
+        all runs of this controller, with the kind V(unavailable). See C(docs/circuit-breakers.md).
     type: dict
     suboptions:
       name:
@@ -331,9 +332,9 @@ guard:
       type: str
     cache:
       description:
-        - Null without a cache. Otherwise whether a kept result was used (C(hit)), how old it was (C(age_seconds)) and how
-          long another process was waited for (C(waited_seconds)), or whether the result was C(stored), and if not, the
-          C(reason).
+        - Null without a cache. Otherwise whether a kept result was used (C(hit)), how old it was (C(age_seconds)) and
+          how long another process was waited for (C(waited_seconds)), or whether the result was C(stored), and if not,
+          the C(reason).
       type: dict
   sample:
     module: ansible.builtin.uri
@@ -341,8 +342,8 @@ guard:
     cache:
 error:
   description:
-    - Why it failed, with C(kind), C(message), C(hint) and C(item). Also where the wrapped module does not tell it, if its
-      result shows the kind.
+    - Why it failed, with C(kind), C(message), C(hint) and C(item). Also where the wrapped module does not tell it, if
+      its result shows the kind.
   returned: on failure
   type: dict
   sample:

@@ -80,7 +80,8 @@ class Backoff:
         seconds(policy.max_delay, f"{prefix}max_delay")
         if not math.isfinite(policy.multiplier) or policy.multiplier < 1:
             raise ValidationError(
-                f"{prefix}multiplier is {policy.multiplier:g}; it must be 1 or more.", hint="1 keeps the delay constant."
+                f"{prefix}multiplier is {policy.multiplier:g}; it must be 1 or more.",
+                hint="1 keeps delays constant.",
             )
         if policy.max_delay < policy.initial_delay:
             raise ValidationError(

@@ -176,8 +176,13 @@ class Loop:
             self._decisions.refused(self._circuit.name, refused)
             self.attempts.append(
                 {
-                    **{"number": len(self.attempts) + 1, "started": _timestamp(), "outcome": "refused"},
-                    **{"duration_seconds": 0.0, "kind": refused.kind, "reason": refused.message, "wait_seconds": None},
+                    "number": len(self.attempts) + 1,
+                    "started": _timestamp(),
+                    "outcome": "refused",
+                    "duration_seconds": 0.0,
+                    "kind": refused.kind,
+                    "reason": refused.message,
+                    "wait_seconds": None,
                 }
             )
             raise

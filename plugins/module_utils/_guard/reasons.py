@@ -29,11 +29,15 @@ _TRANSIENT = ("timeout", "unavailable")
 _LONGEST_REASON = 500
 
 # https://www.rfc-editor.org/rfc/rfc9110#section-15.5.9 and 15.6, https://www.rfc-editor.org/rfc/rfc6585#section-4
-_STATUS_KINDS = {
-    **{400: "validation", 401: "permission", 403: "permission", 404: "not_found", 408: "timeout", 409: "conflict"},
-    **{410: "not_found", 422: "validation", 425: "unavailable", 429: "unavailable", 500: "unavailable"},
-    **{502: "unavailable", 503: "unavailable", 504: "timeout", -1: "unavailable"},
+_KIND_STATUSES = {
+    "validation": (400, 422),
+    "permission": (401, 403),
+    "not_found": (404, 410),
+    "conflict": (409,),
+    "timeout": (408, 504),
+    "unavailable": (425, 429, 500, 502, 503, -1),  # -1: ansible.builtin.uri got no answer
 }
+_STATUS_KINDS = {status: kind for kind, statuses in _KIND_STATUSES.items() for status in statuses}
 # What the C library, Python, ssh, curl and apt say (strerror(3), getaddrinfo(3)).
 _TIMED_OUT = re.compile(r"timed? ?out|deadline exceeded", re.IGNORECASE)
 _UNAVAILABLE = re.compile(
@@ -113,7 +117,8 @@ class RetryOn:
             pattern = None if match is None else re.compile(str(match))
         except re.error as error:
             raise ValidationError(
-                f"{where}.match is not a regular expression: {error}.", hint="Escape characters such as ( and [ with \\."
+                f"{where}.match is not a regular expression: {error}.",
+                hint="Escape ( and [ with \\.",
             ) from error
         when = options.get("when") or ()
         if not all(condition.strip() for condition in when):

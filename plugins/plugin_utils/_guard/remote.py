@@ -4,8 +4,8 @@
 
 """A time limit on the host for each command that an action sends there, whatever the action is.
 
-The limit is enforced by the host, so it holds when the connection is cut, and inside ``become``, so that it may end what
-another user runs. Two ways, chosen on the host for each command:
+The limit is enforced by the host, so it holds when the connection is cut, and inside ``become``, so that it may end
+what another user runs. Two ways, chosen on the host for each command:
 
 - ``scope``: root under systemd gets a transient scope with RuntimeMaxSec= (systemd.scope(5)). When the time is up,
   systemd ends all that the command has started, also what left its process group or session. What goes on in the
@@ -31,7 +31,7 @@ CLEANING = 3.0
 _KILL_AFTER = 1
 """Seconds between SIGTERM and SIGKILL."""
 
-# Sets g to the caller's cgroup (cgroups(7), version 2, which systemd uses beside version 1 too), empty if there is none.
+# Sets g to the caller's cgroup (cgroups(7), version 2, which systemd uses beside version 1 too), if there is one.
 _CGROUP = """\
 g=; while IFS= read -r l; do case $l in 0::*) g=${l#0::};; esac; done </proc/self/cgroup
 for d in /sys/fs/cgroup/unified /sys/fs/cgroup ''; do [ -f "$d$g/cgroup.procs" ] && break; done; g=${d:+$d$g}"""

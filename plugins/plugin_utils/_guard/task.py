@@ -148,9 +148,7 @@ class GuardedTask:
     def _claim(self, cache: ResultCache, policy: CachePolicy) -> Hit | Claim:
         wrapped, about = self._wrapped, self._about
         context = {**about["context"], "check_mode": about["check_mode"]}
-        key = policy.key_of(
-            cache.secret, wrapped.name, wrapped.args, about["host"], wrapped.code_version(), context
-        )
+        key = policy.key_of(cache.secret, wrapped.name, wrapped.args, about["host"], wrapped.code_version(), context)
         return cache.claim(
             key, policy.ttl, policy.wait, {"module": wrapped.name, "host": about["host"], "name": about["name"]}
         )
@@ -173,4 +171,3 @@ class GuardedTask:
     def _bypassed(self, guard: str, warning: str) -> None:
         self.warnings.append(warning)
         self.decisions.bypass(guard, warning)
-

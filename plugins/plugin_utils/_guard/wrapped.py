@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from ansible.errors import (
     AnsibleActionFail,

@@ -93,8 +93,6 @@ class Service:
                 self.end_headers()
                 self.wfile.write(body)
 
-            do_POST = do_GET
-
             def log_message(self, *_arguments):
                 pass
 

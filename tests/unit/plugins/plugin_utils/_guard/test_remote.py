@@ -22,7 +22,7 @@ def run(command: str, limit: float = 30, stdin: str = "") -> subprocess.Complete
 
 
 def test_what_ends_in_time_is_as_without_a_limit() -> None:
-    done = run("cat; echo \"it's $HOME\" >&2; exit 3", stdin="text\n")
+    done = run('cat; echo "it\'s $HOME" >&2; exit 3', stdin="text\n")
     assert (done.returncode, done.stdout) == (3, "text\n")
     assert done.stderr.startswith("it's /")
     assert TOKEN not in done.stderr
@@ -34,12 +34,16 @@ def test_no_exit_status_is_taken_for_a_limit(rc: int) -> None:
     assert (done.returncode, done.stderr) == (rc, "")
 
 
-@pytest.mark.parametrize("command", ["sleep 600", "trap '' TERM; sleep 600 & wait; sleep 600", "sh -c 'sleep 600' & wait"])
+@pytest.mark.parametrize(
+    "command", ["sleep 600", "trap '' TERM; sleep 600 & wait; sleep 600", "sh -c 'sleep 600' & wait"]
+)
 def test_what_takes_too_long_is_ended_and_says_so(command: str) -> None:
     done = run(f"echo $$; {command}", 0.3)
     assert done.returncode == 124
     assert done.stderr.splitlines()[-1] in (f"{TOKEN} group", f"{TOKEN} scope")
-    listed = subprocess.run(["ps", "-o", "pid=", "-g", done.stdout.strip()], capture_output=True, text=True, check=False)
+    listed = subprocess.run(
+        ["ps", "-o", "pid=", "-g", done.stdout.strip()], capture_output=True, text=True, check=False
+    )
     assert listed.stdout == ""
 
 
