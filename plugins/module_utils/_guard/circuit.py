@@ -100,13 +100,10 @@ class Circuit:
         :raises CircuitOpen: a call may not be made now.
         """
         try:
-            texts, now = self._store.read([self.name], self._now)
+            record, now = self._read()
         except ToolkitError as error:
             self._bypass(error)
             return
-        finally:
-            self._store.release()
-        record = Record.parse(texts.get(self.name))
         record.clamp(now)
         answer = rules.enter(self.name, record, self.policy, now, self._probe, self._store.alive)
         if isinstance(answer, CircuitOpen):
@@ -117,11 +114,15 @@ class Circuit:
 
         :raises ToolkitError: the store could not be read.
         """
+        record, now = self._read()
+        return rules.seen(self.name, record, self.policy, now, self._store.alive)
+
+    def _read(self) -> tuple[Record, float]:
         try:
             texts, now = self._store.read(self.name, self._now)
         finally:
             self._store.release()
-        return rules.seen(self.name, Record.parse(texts.get(self.name)), self.policy, now, self._store.alive)
+        return Record.parse(texts.get(self.name)), now
 
     def _change(self, act: Callable[[Record, float], Answer]) -> Answer:
         try:

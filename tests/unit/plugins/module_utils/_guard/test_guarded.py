@@ -168,6 +168,21 @@ def test_a_circuit_opens_in_the_middle_and_refuses_the_next_attempt(circuit: Cir
     assert trial.limits == []
 
 
+def test_check_mode_is_refused_as_well_and_leaves_everything_as_it_was(tmp_path: Path) -> None:
+    now = 1000.0
+    policy = policy_of({"name": "api", "threshold": 1, "open_for": 10.0})
+    circuit = Circuit(open_store(None, str(tmp_path)), "api", policy, lambda: now)
+    circuit.look()
+    Trial(guards(1), FAILED, circuit=circuit).loop.run()
+    with pytest.raises(CircuitOpen):
+        circuit.look()
+    now += 11
+    before = circuit.peek()
+    circuit.look()
+    assert circuit.peek() == before
+    assert (before["state"], before["permits"]) == ("open", 1)
+
+
 def test_failures_that_say_nothing_of_health_do_not_count(circuit: Circuit) -> None:
     for _ in range(3):
         Trial(guards(1), WRONG, circuit=circuit).loop.run()
