@@ -1,0 +1,7 @@
+#!/bin/sh
+# Take away what the scenario has put on the host.
+systemctl stop tk-targets
+rm -rf /srv/tk-sandbox /usr/local/bin/tk-id /usr/local/lib/tk-targets.py /home/tk-alice /root/tk-secret /run/tk-secret \
+    /dev/shm/tk-secret /tmp/tk-secret
+userdel -r tk-bob 2>/dev/null
+exit 0
