@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import glob
 import os
+import pwd
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .._core.errors import PermissionDenied, ValidationError
+from .._core.errors import NotFoundError, PermissionDenied, ValidationError
 from .._core.files import user_id
 from .._files.wire import pack, unpack
 
@@ -148,8 +149,8 @@ class Request:
             _check_write_path(path)
             if path in request.read_paths:
                 raise ValidationError(f"{path} is in read_paths and in write_paths.", hint="Name it in one of them.")
-        if request.user is not None and user_id(request.user) == 0:
-            raise PermissionDenied("user=root: the sandbox never runs as root.", hint="Name an ordinary user, or none.")
+        if request.user is not None:
+            _check_user(request.user)
         return request
 
     def is_done(self) -> str | None:
@@ -213,6 +214,16 @@ def _path(path: str, option: str) -> str:
         hint = "Name a directory below it; of /proc, /dev and /sys it has its own or none."
         raise ValidationError(f"{option}: {path} can't be shared with a sandbox.", hint=hint)
     return path
+
+
+def _check_user(user: str) -> None:
+    try:
+        account = pwd.getpwuid(user_id(user))
+    except KeyError:
+        hint = "Make the account first, or leave user out for an id that nobody has."
+        raise NotFoundError(f"user={user}: no account of this host has that id.", hint=hint) from None
+    if account.pw_uid == 0:
+        raise PermissionDenied("user=root: the sandbox never runs as root.", hint="Name an ordinary user, or none.")
 
 
 def _check_write_path(path: str) -> None:

@@ -14,7 +14,11 @@ from .._core.errors import DependencyError
 __all__ = ["ALLOWED", "DENIED", "families", "system_calls"]
 
 ALLOWED = ("@system-service",)
-DENIED = ("@privileged", "@resources", "@keyring")
+DENIED = (
+    *("@privileged", "@resources", "@keyring"),
+    # What is asked for through a ring passes no filter; and both are ways into the kernel that few programs need.
+    *("io_uring_setup", "io_uring_enter", "io_uring_register", "userfaultfd"),
+)
 
 _FAMILIES = {
     "none": ("AF_UNIX",),
@@ -49,7 +53,7 @@ def system_calls(commands: Commands) -> set[str]:
             sets.setdefault(name, set()).add(word)
 
     def calls(of: str) -> set[str]:
-        return set().union(*(calls(part) if part.startswith("@") else {part} for part in sets.get(of, ())))
+        return set().union(*map(calls, sets.get(of, ()))) if of.startswith("@") else {of}
 
     found = set().union(*map(calls, ALLOWED)) - set().union(*map(calls, DENIED))
     if "execve" not in found:

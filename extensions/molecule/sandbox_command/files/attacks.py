@@ -388,6 +388,13 @@ def bpf_program():
     return f"map {call(321, 0, ctypes.c_char_p(struct.pack('<4I', 2, 4, 4, 1) + bytes(64)), 80)}"
 
 
+@attack
+def io_ring():
+    """What is asked for through a ring passes no filter of system calls."""
+    ring = call(425, 1, ctypes.c_char_p(bytes(120)))
+    return f"ring {ring}"
+
+
 def outcome(function):
     """Run the attack in a process of its own; return whether it escaped, and what it told."""
     reader, writer = os.pipe()

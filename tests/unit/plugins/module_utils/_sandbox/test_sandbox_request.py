@@ -51,6 +51,7 @@ def test_sizes_and_limits_are_numbers() -> None:
         ({"user": "root"}, "permission", "user"),
         ({"user": "0"}, "permission", "user"),
         ({"user": "no-such-user"}, "not_found", "no-such-user"),
+        ({"user": "1999999999"}, "not_found", "user"),
         ({"read_paths": ["relative"]}, "validation", "read_paths"),
         ({"read_paths": ["/a/../b"]}, "validation", "read_paths"),
         ({"read_paths": ["/"]}, "validation", "read_paths"),
