@@ -121,8 +121,8 @@ class ActionModule(ActionBase):
         except AnsibleError as error:
             result = {"failed": True, "msg": f"{task.get_name()}: {error}"}
         if result.get("failed"):
-            error = ValidationError(result["msg"], item=name).as_dict()
-            raise _Refused({**result, "error": error, "_ansible_no_log": bool(task.no_log)})
+            told = result["msg"] if name in result["msg"] else f"{name}: {result['msg']}"
+            raise _Refused({**ValidationError(told, item=name).as_result(), "_ansible_no_log": bool(task.no_log)})
         return {}
 
     def _action(self, task: Task, templar: object) -> ActionBase:
