@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 from ansible.plugins.action import ActionBase
@@ -36,11 +37,10 @@ class ActionModule(ActionBase):
         _validation, options = self.validate_argument_spec(argument_spec=ARGUMENT_SPEC)
         result.update(changed=False, failed=False)
         try:
-            store = CacheStore(cache_directory(options["directory"]), time.time)
-            cleaned = clean_cache(
-                store, options["invalidate"], options["expired"], options["all"], self._task.check_mode
-            )
-            result.update(cleaned.result())
+            directory = cache_directory(options["directory"])
+            wanted = [options[name] for name in ("invalidate", "expired", "all")]
+            with contextlib.closing(CacheStore(directory, time.time)) as store:
+                result.update(clean_cache(store, *wanted, check=self._task.check_mode).result())
         except ToolkitError as error:
             result.update(error.as_result())
         if not self._task.diff:

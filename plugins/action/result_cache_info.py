@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 from ansible.plugins.action import ActionBase
@@ -36,9 +37,9 @@ class ActionModule(ActionBase):
         result.update(changed=False, failed=False)
         try:
             directory = cache_directory(options["directory"])
-            store = CacheStore(directory, time.time)
             patterns = {name: options[name] for name in SELECTORS}
-            result.update(look(store, patterns, options["limit"], options["results"]), directory=directory)
+            with contextlib.closing(CacheStore(directory, time.time)) as store:
+                result.update(look(store, patterns, options["limit"], options["results"]), directory=directory)
         except ToolkitError as error:
             result.update(error.as_result())
         return result

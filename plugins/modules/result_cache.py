@@ -16,7 +16,7 @@ description:
     ones, or all. The tasks they are of are done anew next time.
   - Runs on the controller only and makes no remote call. Since all hosts have one cache, C(run_once) is enough.
   - A result that is being computed while others are invalidated is not kept, since it may be one of them.
-  - What is removed is also gone from the bytes of the file, as soon as no other process has it open.
+  - What is removed is also gone from the bytes of the files.
 extends_documentation_fragment:
   - scripts.toolkit.attributes
   - scripts.toolkit.attributes.action

@@ -72,7 +72,10 @@ class Claim:
 
 
 class ResultCache:
-    """The cache in ``directory``, which is made with mode 0700 when it is first used. Each thread needs one of its own.
+    """The cache in ``directory``, which is made with mode 0700 when it is first used.
+
+    Each thread needs one of its own, and a process that forks others that use the cache closes its own before: SQLite
+    remembers locks by process.
 
     :param now: the time in seconds since 1970.
     :param largest: bytes of the largest result that is kept.

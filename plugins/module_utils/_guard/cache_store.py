@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import sqlite3
@@ -36,6 +35,9 @@ _SCHEMA = (
     "INSERT INTO invalidation VALUES (0)",
 )
 _STALE = "(stored + ttl <= :now OR stored > :now + :slew)"
+_WIPE = "PRAGMA secure_delete=ON"
+"""Overwrite what is removed with zeros."""
+
 _NEXT_USE = "(SELECT coalesce(max(used), 0) + 1 FROM entry)"
 
 
@@ -100,7 +102,7 @@ class CacheStore:
 
     def count_hit(self, key: str) -> None:
         """Note that a result was used."""
-        with self._writing() as database:
+        with self._durable.transaction() as database:
             database.execute(f"UPDATE entry SET hits = hits + 1, used = {_NEXT_USE} WHERE key = ?", (key,))
 
     def put(self, key: str, text: str, ttl: float, about: Mapping, count: int) -> bool:
@@ -112,7 +114,8 @@ class CacheStore:
         """
         told = [label(about.get(name, "")) for name in ("module", "host", "name")]
         size = sum(len(part.encode("utf-8")) for part in (key, text, *told))
-        with self._writing() as database:
+        with self._durable.transaction() as database:
+            database.execute(_WIPE)
             if database.execute("SELECT count FROM invalidation").fetchone() != (count,):
                 return False
             database.execute(f"DELETE FROM entry WHERE key IN (SELECT key FROM entry WHERE {_STALE})", self._moment())
@@ -151,13 +154,13 @@ class CacheStore:
 
         :param invalidate: what is being computed at this moment is not kept either.
         """
-        with self._writing() as database:
+        with self._durable.transaction() as database:
+            database.execute(_WIPE)
             keys = [(key,) for key in choose(self._entries(database))]
             database.executemany("DELETE FROM entry WHERE key = ?", keys)
             if invalidate:
                 database.execute("UPDATE invalidation SET count = count + 1")
-        # Whoever closes last moves the write-ahead log into the file, and with it the zeros.
-        self.close()
+        self._durable.flush()
 
     def _entries(self, database: sqlite3.Connection) -> Iterator[Entry]:
         moment = self._moment()
@@ -171,12 +174,6 @@ class CacheStore:
 
     def _moment(self) -> dict:
         return {"now": self._now(), "slew": _SLEW_SECONDS}
-
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._durable.transaction() as database:
-            database.execute("PRAGMA secure_delete=ON")
-            yield database
 
 
 def _digest(text: str) -> bytes:

@@ -68,7 +68,7 @@ def playbook_label(script: str) -> str:
 
 
 class Tally:
-    """Counts task results of one run; its size does not grow with the run."""
+    """Counts task results of one run; apart from what waits, its size does not grow with the run."""
 
     def __init__(self) -> None:
         self.waiting: list[tuple] = []
@@ -105,9 +105,8 @@ class Tally:
 
     def count(self) -> None:
         """Count what waits."""
-        for result in self.waiting:
-            self.add(*result)
-        self.waiting.clear()
+        while self.waiting:  # a signal handler may record the end while this goes on
+            self.add(*self.waiting.pop())
 
     @staticmethod
     def _counts(table: dict[str, dict], name: str) -> dict:

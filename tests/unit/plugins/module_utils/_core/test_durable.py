@@ -160,6 +160,20 @@ def test_an_older_file_is_migrated_and_a_newer_one_refused(path: Path) -> None:
         values(Durable(str(path), SCHEMA))
 
 
+def test_what_was_overwritten_is_gone_after_a_flush(path: Path) -> None:
+    durable, other = Durable(str(path), ("CREATE TABLE word(text TEXT)",)), Durable(str(path), ())
+    with durable.transaction() as database:
+        database.execute("INSERT INTO word VALUES ('canary')")
+    with other.reading() as database:
+        assert database.execute("SELECT * FROM word").fetchall() == [("canary",)]
+    with durable.transaction() as database:
+        database.execute("PRAGMA secure_delete=ON")
+        database.execute("DELETE FROM word")
+    assert b"canary" in b"".join(found.read_bytes() for found in path.parent.iterdir())
+    durable.flush()
+    assert b"canary" not in b"".join(found.read_bytes() for found in path.parent.iterdir())
+
+
 def test_a_damaged_file_is_named(path: Path) -> None:
     path.parent.mkdir()
     path.write_bytes(b"no database at all" * 100)

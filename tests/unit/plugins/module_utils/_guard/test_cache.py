@@ -176,7 +176,8 @@ def test_a_crowd_computes_once(directory: Path, trial: int) -> None:
 
 def test_kill_9_hands_over_to_exactly_one(directory: Path) -> None:
     claimed, tell = os.pipe()
-    key = key_of(ResultCache(str(directory)))
+    cache = ResultCache(str(directory))
+    key = key_of(cache)
 
     def hang() -> None:
         claim = ask(ResultCache(str(directory)), key)
@@ -190,16 +191,18 @@ def test_kill_9_hands_over_to_exactly_one(directory: Path) -> None:
         crowd = Crowd(directory)
         crowd.add(12)
         with pytest.raises(TimeoutExpired, match=r"did not end within 0\.1 seconds"):
-            ask(ResultCache(str(directory)), key, wait=0.1)
+            ask(cache, key, wait=0.1)
         os.kill(holder, signal.SIGKILL)
         assert end(holder) == -signal.SIGKILL
         assert crowd.go() == [0] * 12
         assert crowd.computations == 1
-        ResultCache(str(directory)).results.remove(lambda entries: [entry.key for entry in entries], invalidate=True)
+        cache.results.remove(lambda entries: [entry.key for entry in entries], invalidate=True)
+        cache.close()  # SQLite's locks are wrong in a process that was forked while a connection was open
 
 
 def test_a_claim_given_back_goes_to_one_of_those_who_wait(cache: ResultCache, directory: Path) -> None:
     claim = ask(cache, key_of(cache))
+    cache.close()
     crowd = Crowd(directory)
     crowd.add(8, {"by": "another"})
     with contextlib.suppress(ZeroDivisionError), claim:
@@ -237,6 +240,8 @@ def test_threads_and_objects_of_one_process_exclude_each_other(cache: ResultCach
     second.release()  # closes no descriptor that holds the first
     with pytest.raises(TimeoutExpired):
         ask(other, wait=0)
+    cache.close()
+    other.close()
     assert end(start(lambda: ask(ResultCache(str(directory)), wait=0))) == 1
     first.release()
     claims: list[Hit | Claim] = []
@@ -265,6 +270,7 @@ def test_a_forked_process_has_not_the_claim_of_its_parent(cache: ResultCache, di
         with pytest.raises(TimeoutExpired):
             ask(ResultCache(str(directory)), wait=0)
 
+    cache.close()
     assert end(start(child)) == 0
     claim.store(RESULT)
     assert ask(cache).result == RESULT
@@ -309,10 +315,14 @@ def test_the_least_recently_used_go_first_and_the_expired_in_passing(directory: 
         keep(cache, "large", result={"text": "x" * 3000})
 
 
-def test_secrets_in_arguments_and_removed_results_are_in_no_file(cache: ResultCache, directory: Path) -> None:
+def test_secrets_in_arguments_and_removed_results_are_in_no_file(
+    cache: ResultCache, directory: Path, clock: Clock
+) -> None:
+    other = ResultCache(str(directory), now=clock)
     arguments = {"login": {"password": "canary-in-arguments"}}
     key = cache_key(cache.secret, "a.b.c", arguments, "web01", "1", {})
     keep(cache, key, result={"out": "canary-in-result", "invocation": {"module_args": arguments}})
+    assert isinstance(ask(other, key), Hit)  # which has the file open still
 
     def everything() -> bytes:
         return b"".join(path.read_bytes() for path in directory.iterdir())
