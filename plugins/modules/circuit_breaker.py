@@ -48,6 +48,7 @@ options:
         description: Why, for those who meet the circuit. Without one, a reason that is there stays.
         type: str
 seealso:
+  - module: scripts.toolkit.guarded_task
   - module: scripts.toolkit.circuit_breaker_info
 """
 

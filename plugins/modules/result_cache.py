@@ -69,6 +69,7 @@ options:
         C($XDG_STATE_HOME), which is C(~/.local/state) where it is not set.
     type: path
 seealso:
+  - module: scripts.toolkit.guarded_task
   - module: scripts.toolkit.result_cache_info
 """
 

@@ -100,7 +100,7 @@ error:
   type: dict
   sample:
     kind: validation
-    message: "scripts.toolkit.nginx: Validation of arguments failed:\nmissing required arguments: name found in nginx_sites"
+    message: "scripts.toolkit.nginx: Validation of arguments failed:\nmissing required arguments: name found in sites"
     hint:
     item: scripts.toolkit.nginx
 """

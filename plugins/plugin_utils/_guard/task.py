@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -127,7 +128,12 @@ class GuardedTask:
         if self._about["no_log"]:
             told["cache"] = {"hit": False, "stored": False, "reason": "the task is marked no_log"}
             return self._loop(circuit, attempts)
-        cache = ResultCache(policy.directory)
+        with contextlib.closing(ResultCache(policy.directory)) as cache:
+            return self._cached(cache, policy, circuit, told, attempts)
+
+    def _cached(
+        self, cache: ResultCache, policy: CachePolicy, circuit: Circuit | None, told: dict, attempts: list[dict]
+    ) -> dict:
         try:
             found = self._claim(cache, policy)
         except ToolkitError as error:
@@ -149,8 +155,9 @@ class GuardedTask:
         wrapped, about = self._wrapped, self._about
         context = {**about["context"], "check_mode": about["check_mode"]}
         key = policy.key_of(cache.secret, wrapped.name, wrapped.args, about["host"], wrapped.code_version(), context)
+        wait = policy.wait if self._guards.deadline is None else min(policy.wait, self._guards.deadline)
         return cache.claim(
-            key, policy.ttl, policy.wait, {"module": wrapped.name, "host": about["host"], "name": about["name"]}
+            key, policy.ttl, wait, {"module": wrapped.name, "host": about["host"], "name": about["name"]}
         )
 
     def _keep(self, claim: Claim, policy: CachePolicy, result: Mapping) -> str | None:
