@@ -96,17 +96,17 @@ def _options(request: Request, work: Workspace) -> Iterator[str]:
             yield from ("--cap-add", capability)
     else:
         yield "--unshare-user"
+    yield from ("--proc", "/proc", "--dev", "/dev", "--perms", "0755", "--dir", "/var")
+    for path, size in _TMPFS.items():
+        yield from ("--perms", "1777", "--size", str(size), "--tmpfs", path)
     mounts = dict(_mounts(request, work))
-    for path in sorted({above for there in (*mounts, LAUNCHER) for above in _above(there)}):
+    for path in sorted({above for there in (*mounts, LAUNCHER) for above in _above(there)} - set(_TMPFS)):
         # bwrap would make them for root alone.
         yield from ("--perms", "0755", "--dir", path)
     for path in BASE:
         # /bin is a link to usr/bin.
         if os.path.islink(path) and path not in mounts:
             yield from ("--symlink", os.readlink(path), path)
-    yield from ("--proc", "/proc", "--dev", "/dev")
-    for path, size in _TMPFS.items():
-        yield from ("--perms", "1777", "--size", str(size), "--tmpfs", path)
     for there in sorted(mounts):
         yield from (*mounts[there], there)
     yield from ("--perms", "0444", "--ro-bind-data", "6", LAUNCHER)

@@ -98,11 +98,12 @@ def word(token: str) -> bytes:
     return f"{token}\n".encode()
 
 
-def started(token: str, err: bytes, rc: int) -> bytes:
+def started(token: str, err: bytes, rc: int, limit: str | None = None) -> bytes:
     """Return what the command itself wrote to its standard error.
 
     :param err: what came from the sandbox, the launcher's word first.
     :param rc: the exit status.
+    :param limit: the limit that was hit, maybe before the command itself had begun.
     :raises DependencyError: the sandbox was not made, or not as it must be, so the command has not run.
     """
     ready, own = err.partition(word(token))[1:]
@@ -115,6 +116,8 @@ def started(token: str, err: bytes, rc: int) -> bytes:
             f"The sandbox leaves the command {leaves}, so it was not run.",
             hint="This host's kernel or container does not allow the isolation; try the other backend.",
         )
+    if limit:
+        return err
     complaint = before.decode(errors="replace").strip().splitlines() or [f"exit status {rc}"]
     raise DependencyError(
         f"The sandbox could not be made, so the command was not run: {complaint[-1]}",

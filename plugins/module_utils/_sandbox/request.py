@@ -20,11 +20,14 @@ from .._files.wire import pack, unpack
 __all__ = ["SANDBOX_SPEC", "Limits", "Request", "ScriptWish", "seal", "unseal"]
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_UNSPEAKABLE = re.compile(r'[\x00-\x1f\x7f"\\:%$]')
+_UNSPEAKABLE = re.compile(r"""[\x00-\x1f\x7f"'\\:%$]""")
 """What a path must not contain: systemd would need a different escape for each, one per place."""
 
-_LEAST_TASKS = 4
-"""The launcher's shell and the two programs of its pipe run before the command does."""
+_LEAST_TASKS = 8
+_LEAST_MEMORY = 8 << 20
+"""What the launcher needs, bubblewrap included, before the command runs at all."""
+
+_MOST_RUNTIME = 604800
 
 _SECRET = ("environment", "stdin", "script")
 
@@ -183,7 +186,15 @@ def unseal(params: Mapping) -> dict:
 
 
 def _limits(given: Mapping) -> Limits:
-    for name, least in (("memory", 1 << 20), ("tasks", _LEAST_TASKS), ("cpu", 1), ("runtime", 0.1), ("output", 1)):
+    if not given["runtime"] <= _MOST_RUNTIME:
+        raise ValidationError("limits.runtime is more than a week.", hint=f"Set at most {_MOST_RUNTIME} seconds.")
+    for name, least in (
+        ("memory", _LEAST_MEMORY),
+        ("tasks", _LEAST_TASKS),
+        ("cpu", 1),
+        ("runtime", 0.1),
+        ("output", 1),
+    ):
         if given[name] is not None and not given[name] >= least:
             hint = f"Set at least {least}." if given[name] else f"Set at least {least}, or leave it out."
             raise ValidationError(f"limits.{name}={given[name]} is too little for anything to run.", hint=hint)

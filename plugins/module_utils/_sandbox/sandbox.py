@@ -138,8 +138,8 @@ class Sandbox:
 
     def _told(self, result: dict, spoken: Spoken, account: Account, token: str) -> dict:
         rc = spoken.rc if account.rc is None else account.rc
-        err = started(token, spoken.err, rc)
         limit = "output" if spoken.too_much else account.limit or ("runtime" if spoken.too_long else None)
+        err = started(token, spoken.err, rc, limit)
         result.update(
             rc=rc,
             stdout=spoken.out.decode(errors="replace"),

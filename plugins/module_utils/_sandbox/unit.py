@@ -26,11 +26,11 @@ from .workspace import Workspace
 
 __all__ = ["Account", "Unit", "require_controllers"]
 
-_STOP = 2
-"""Seconds between SIGTERM and SIGKILL when the runtime is over."""
+_ACCOUNT_TIME = 60
+"""Seconds that the account may take, on a host that is out of breath."""
 
-_LATE = 30
-"""Seconds that systemd is given beyond that before this process ends the unit itself."""
+_LATE = _ACCOUNT_TIME + 30
+"""Seconds after the runtime limit in which systemd has ended the unit; then this process does it."""
 
 _ACCOUNT = """\
 # Made for one run by scripts.toolkit.sandbox_command: tells how the unit ended, and takes its secrets away.
@@ -115,7 +115,7 @@ class Unit:
             *("--", *(part.replace("$", "$$") for part in argv)),
         ]
         kill = [Commands.require("systemctl", "systemd"), *self._scope, "kill", "--signal=KILL", self.name]
-        spoken = self._run_bounded(full, stdin, most, self._limits.runtime + _STOP + _LATE, kill)
+        spoken = self._run_bounded(full, stdin, most, self._limits.runtime + _LATE, kill)
         return spoken, self._account()
 
     def _account(self) -> Account:
@@ -134,8 +134,9 @@ class Unit:
 def _limit_properties(limits: Limits) -> list[tuple[str, str]]:
     found = [
         ("RuntimeMaxSec", f"{limits.runtime:g}s"),
-        ("TimeoutStopSec", f"{_STOP}s"),
         ("KillMode", "control-group"),
+        ("KillSignal", "SIGKILL"),
+        ("TimeoutStopSec", f"{_ACCOUNT_TIME}s"),
         ("OOMPolicy", "kill"),
     ]
     if limits.memory is not None:

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 __all__ = ["Workspace", "workspace"]
 
 _ROOM = "/run/scripts-toolkit/sandbox"
-_GRACE = 60
+_GRACE = 180
 """Seconds after the runtime limit in which a unit has surely ended."""
 
 

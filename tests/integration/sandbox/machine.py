@@ -22,7 +22,7 @@ ANSWER = 1 << 20
 
 UNIT = """\
 [Unit]
-After=multi-user.target dbus.socket
+After=basic.target dbus.socket
 [Service]
 Type=oneshot
 ExecStart=/usr/bin/python3 /opt/guest/guest.py
@@ -75,7 +75,10 @@ class Machine:
         argv = ["qemu-system-x86_64", "-accel", "tcg", "-M", "q35", "-cpu", "max", "-smp", "2", "-m", "1024"]
         argv += ["-nographic", "-no-reboot", "-nic", "none", "-kernel", self._directory / "vmlinuz"]
         # Emulated, the machine has no timer that the kernel's check would find good.
-        argv += ["-append", "root=/dev/vda rw console=ttyS0 no_timer_check quiet"]
+        argv += [
+            "-append",
+            "root=/dev/vda rw console=ttyS0 no_timer_check quiet systemd.mask=serial-getty@ttyS0.service",
+        ]
         argv += ["-initrd", self._directory / "initrd.img"]
         for path in (disk, answer):
             argv += ["-drive", f"file={path},format=raw,if=virtio,cache=unsafe"]

@@ -52,7 +52,7 @@ def cases(backend: str) -> dict[str, dict]:
     asked = {
         "attacks": {"script": {"content": ATTACK}, "argv": ["TARGETS"], "write_paths": [WRITE]},
         "exposure": {"argv": ["true"]},
-        "runtime": {"argv": LEAVES_CHILD, "limits": {"runtime": 2}},
+        "runtime": {"argv": LEAVES_CHILD, "limits": {"runtime": 15}},
         "output": {"argv": ["yes"], "limits": {"output": "64K"}},
     }
     bombs = {

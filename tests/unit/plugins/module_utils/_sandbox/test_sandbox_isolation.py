@@ -54,6 +54,7 @@ def test_what_the_command_says_begins_after_the_word() -> None:
         started(TOKEN, b"bwrap: no such device\n", 1)
     with pytest.raises(DependencyError, match="exit status 226"):
         started(TOKEN, b"", 226)
+    assert started(TOKEN, b"", 137, "runtime") == b""
 
 
 def test_values_pass_the_shell_as_they_are(tmp_path) -> None:
