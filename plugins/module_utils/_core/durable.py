@@ -14,7 +14,9 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import stat
 import time
+import weakref
 from collections.abc import Iterator, Sequence
 
 from .errors import IntegrityError, PermissionDenied, ToolkitError, UnavailableError, UnsafeError
@@ -27,12 +29,15 @@ _PAUSE_SECONDS = 0.01
 _NETWORK = frozenset(("9p", "afs", "ceph", "cifs", "fuse.glusterfs", "fuse.sshfs", "glusterfs", "nfs", "nfs4", "smb3"))
 _DAMAGE = ("malformed", "not a database", "corrupt")
 _inherited: list[sqlite3.Connection] = []
+_open: weakref.WeakSet[Durable] = weakref.WeakSet()
 
 
 class Durable:
     """One SQLite file with a schema.
 
-    It connects when it is first used, and anew in a process that was forked since: a connection must not be shared.
+    It connects when it is first used, and anew after a fork: a connection must not be shared. SQLite also remembers for
+    each process which locks it holds, and a child would believe that it holds those of its parent, so that others may
+    delete the log that it writes to. Therefore what is open and at rest is closed before a fork.
 
     :param path: the file, made with mode 0600; its directory is made with 0700.
     :param schema: the statements that make the tables of this version.
@@ -47,6 +52,11 @@ class Durable:
         self._migrate = migrate
         self._database: sqlite3.Connection | None = None
         self._owner = 0
+        self._busy = 0
+
+    def __del__(self) -> None:
+        # At once: what waits for the garbage collection would be open at the next fork.
+        self.close()
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -59,7 +69,7 @@ class Durable:
         :raises IntegrityError: the file is damaged or of a newer version.
         :raises UnsafeError: it lies on a network file system.
         """
-        with self._told():
+        with self._told(), self._in_use():
             database = self._connection()
             database.execute("BEGIN IMMEDIATE")
             try:
@@ -73,7 +83,7 @@ class Durable:
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Give the connection for reading: one consistent state, without waiting for writers. Raises as above."""
-        with self._told():
+        with self._told(), self._in_use():
             database = self._connection()
             database.execute("BEGIN")
             try:
@@ -89,7 +99,7 @@ class Durable:
     def flush(self) -> None:
         """Move the log into the file and empty it, when those who read now have ended. What was overwritten with
         ``secure_delete`` is then in neither. Raises as above."""
-        with self._told():
+        with self._told(), self._in_use():
             self._connection().execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
@@ -104,7 +114,21 @@ class Durable:
                 # What a parent has opened must not even be closed here (https://www.sqlite.org/howtocorrupt.html, 2.6).
                 _inherited.append(self._database)
             self._database, self._owner = self._connect(), os.getpid()
+            _open.add(self)
         return self._database
+
+    @contextlib.contextmanager
+    def _in_use(self) -> Iterator[None]:
+        self._busy += 1
+        try:
+            yield
+        finally:
+            self._busy -= 1
+
+    def close_at_rest(self) -> None:
+        """Close the file unless a transaction is under way in another thread."""
+        if not self._busy:
+            self.close()
 
     def _connect(self) -> sqlite3.Connection:
         directory = os.path.dirname(self.path)
@@ -115,7 +139,7 @@ class Durable:
                 f"{directory} lies on a network file system ({kind}), where state can't be kept safely.",
                 hint="Choose a directory on a local disk.",
             )
-        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+        self._make()
         # Transactions are begun and ended here, by name; threads take turns by a lock of their owner's.
         database = sqlite3.connect(self.path, timeout=_LOCK_SECONDS, isolation_level=None, check_same_thread=False)
         try:
@@ -142,6 +166,15 @@ class Durable:
                 if "locked" not in str(error) or time.monotonic() >= end:
                     raise
             time.sleep(_PAUSE_SECONDS)
+
+    def _make(self) -> None:
+        """Make the file if it is not there. One that is there is not opened: closing it would end all locks that SQLite
+        holds on it in this process, by other connections (https://www.sqlite.org/howtocorrupt.html, 2.2)."""
+        try:
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+        except FileExistsError:
+            if not stat.S_ISREG(os.lstat(self.path).st_mode):
+                raise
 
     def _prepare(self, database: sqlite3.Connection) -> None:
         database.execute("BEGIN IMMEDIATE")
@@ -189,6 +222,14 @@ class Durable:
                 hint="Try again when it has ended.",
             )
         return UnavailableError(f"{self.path}: {text}.")
+
+
+def _close_all_at_rest() -> None:
+    for durable in list(_open):
+        durable.close_at_rest()
+
+
+os.register_at_fork(before=_close_all_at_rest)
 
 
 def file_system_of(path: str, mounts: str = "/proc/self/mountinfo") -> str:

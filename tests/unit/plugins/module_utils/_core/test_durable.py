@@ -91,6 +91,44 @@ def test_a_forked_process_connects_anew(path: Path) -> None:
     assert values(durable) == [1, 2, 3]
 
 
+def lockers(path: Path) -> list[int]:
+    """Return the processes that hold SQLite's lock on the file: whoever has none may lose the log that it writes to."""
+    entries = [line.split() for line in Path("/proc/locks").read_text(encoding="ascii").splitlines()]
+    return [int(entry[4]) for entry in entries if entry[5].endswith(f":{path.stat().st_ino}")]
+
+
+def test_a_second_connection_of_a_process_ends_no_lock_of_the_first(path: Path) -> None:
+    first, second = Durable(str(path), SCHEMA), Durable(str(path), SCHEMA)
+    add(first, 1)
+    assert lockers(path) == [os.getpid()]
+    add(second, 2)
+    assert lockers(path) == [os.getpid()]
+    second.close()
+    add(first, 3)
+    assert values(first) == [1, 2, 3]
+
+
+def test_a_forked_process_has_a_lock_of_its_own(path: Path) -> None:
+    durable = Durable(str(path), SCHEMA)
+    add(durable, 1)
+
+    def work() -> None:
+        for used in (durable, Durable(str(path), SCHEMA)):
+            add(used, 2)
+            assert os.getpid() in lockers(path)
+            used.close()
+
+    assert in_child(work) == 0
+    assert values(durable) == [1, 2, 2]
+
+
+def test_what_is_no_longer_used_is_closed(path: Path) -> None:
+    durable = Durable(str(path), SCHEMA)
+    add(durable, 1)
+    del durable
+    assert lockers(path) == []
+
+
 def test_processes_take_turns(path: Path) -> None:
     program = (
         "import sys; from ansible_collections.scripts.toolkit.plugins.module_utils._core.durable import Durable\n"
