@@ -179,6 +179,8 @@ class _Verification:
             try:
                 status = os.stat(segment.path)
             except FileNotFoundError:
+                if ranges(self.directory) != found:  # it got its own name since, which changes no mark
+                    raise ConflictError(f"{name} was moved while it was looked at.", hint="Try again.") from None
                 if segment.stop > segment.first:
                     self._wrong("segment", name, "The segment is missing.", segment.first)
                 continue

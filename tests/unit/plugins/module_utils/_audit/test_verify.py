@@ -15,14 +15,16 @@ import pytest
 from audit_small_log import ACTIVE, SEGMENT, append, at, copy
 
 from ansible_collections.scripts.toolkit.plugins.module_utils._audit.proof import scan
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.proof import verify as verify_module
 from ansible_collections.scripts.toolkit.plugins.module_utils._audit.proof.differences import differences, spans
 from ansible_collections.scripts.toolkit.plugins.module_utils._audit.proof.keys import Keyring
 from ansible_collections.scripts.toolkit.plugins.module_utils._audit.proof.remembered import Memory, witnessed
 from ansible_collections.scripts.toolkit.plugins.module_utils._audit.proof.verdict import WITH_WITNESS, WITHOUT_WITNESS
 from ansible_collections.scripts.toolkit.plugins.module_utils._audit.proof.verify import verify
-from ansible_collections.scripts.toolkit.plugins.module_utils._audit.store import blobs
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.store import blobs, segments
 from ansible_collections.scripts.toolkit.plugins.module_utils._audit.store.erase import erase
 from ansible_collections.scripts.toolkit.plugins.module_utils._audit.store.prune import prune
+from ansible_collections.scripts.toolkit.plugins.module_utils._audit.store.state import hidden_path, load_state
 from ansible_collections.scripts.toolkit.plugins.module_utils._core.errors import IntegrityError, NotFoundError
 from ansible_collections.scripts.toolkit.plugins.module_utils._core.signed_note import Signer
 
@@ -183,13 +185,33 @@ def test_a_log_may_grow_while_it_is_verified(log: Path) -> None:
     writer = context.Process(target=_write, args=(log, 60))
     writer.start()
     sizes = []
-    while writer.is_alive():
-        report = verify(str(log))
-        assert report.findings == []
-        sizes.append(report.size)
-    writer.join()
+    try:
+        while writer.is_alive():
+            report = verify(str(log))
+            assert report.findings == []
+            sizes.append(report.size)
+    finally:
+        writer.join()
     assert writer.exitcode == 0
     assert len(set(sizes)) > 2
+
+
+def test_a_segment_that_gets_its_own_name_meanwhile_is_not_missing(log: Path, monkeypatch) -> None:
+    """The last step of closing a segment, which changes neither the state nor the checkpoint."""
+    (closed, *_others) = sorted((log / "segments").glob("*.gz"))
+    hidden = Path(hidden_path(str(closed), load_state(str(log)).generation))
+    closed.rename(hidden)
+
+    def ranges(directory: str) -> list:
+        found = segments.ranges(directory)
+        if hidden.exists():
+            hidden.rename(closed)
+        return found
+
+    monkeypatch.setattr(verify_module, "ranges", ranges)
+    assert verify(str(log)).findings == []
+    closed.unlink()
+    assert closed.name in {Path(finding.where).name for finding in verify(str(log)).findings}
 
 
 def test_side_blobs_belong_to_the_log(log: Path) -> None:
