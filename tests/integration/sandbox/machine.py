@@ -16,7 +16,7 @@ from ansible_collections.scripts.toolkit.plugins.plugin_utils._hosts import Host
 
 ROOT = Path(__file__).resolve().parents[3]
 PACKAGES = "linux-image-cloud-amd64 bubblewrap initramfs-tools zstd"
-PATIENCE = 900
+PATIENCE = 1200
 ANSWER = 1 << 20
 """Bytes of the disk on which the machine answers."""
 
