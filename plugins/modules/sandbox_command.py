@@ -222,7 +222,7 @@ exposure:
   type: float
   sample: 0.3
 cpu_seconds:
-  description: Processor time of all its processes, the making of the sandbox included; null if the backend can't know.
+  description: Processor time of all its processes, the sandbox itself included; null if the backend can't know.
   returned: always
   type: float
 memory_peak_bytes:

@@ -22,11 +22,11 @@ from machine import Machine
 from ansible_collections.scripts.toolkit.plugins.module_utils._sandbox.request import SANDBOX_SPEC
 
 ATTACKS = Path(__file__).resolve().parents[3] / "extensions/molecule/sandbox_command/files"
-ATTACK = (ATTACKS / "attacks.py").read_text(encoding="utf-8")
+ATTACK = "#!/usr/bin/python3\n" + (ATTACKS / "attacks.py").read_text(encoding="utf-8")
 BACKENDS = ("systemd", "bubblewrap")
 WRITE = "/srv/tk-sandbox/write"
 
-MEMORY_BOMB = "blocks = [b'x' * (1 << 20) for _ in range(256)]"
+MEMORY_BOMB = "blocks = [b'x' * (1 << 20) for _ in range(96)]"
 FORK_BOMB = """
 import os, signal
 made = 0
@@ -58,7 +58,7 @@ def cases(backend: str) -> dict[str, dict]:
     bombs = {
         "memory": (MEMORY_BOMB, {"memory": "64M"}),
         "tasks": (FORK_BOMB, {"tasks": 20}),
-        "cpu": ("sum(range(3000000))", {"cpu": 20}),
+        "cpu": ("sum(range(1000000))", {"cpu": 50}),
     }
     for name, (program, limits) in bombs.items():
         asked[name] = {"argv": ["python3", "-c", program], "limits": limits, "expected_rc": [0, 1]}

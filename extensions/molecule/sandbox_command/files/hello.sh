@@ -1,0 +1,3 @@
+#!/bin/sh
+# Sent along by the scenario.
+echo "hello $1 from $0"
