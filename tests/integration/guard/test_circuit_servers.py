@@ -363,3 +363,36 @@ def test_the_table_is_made_once_by_many_at_once(postgresql_server):
     processes = [subprocess.Popen([*argv, str(number)]) for number in range(8)]
     assert [process.wait() for process in processes] == [0] * 8
     assert postgresql_server.ask("SELECT count(*) FROM scripts_toolkit_guard.circuit") == [(8,)]
+
+
+def test_a_run_shows_and_records_no_password(redis_server, tmp_path):
+    """The right password, which works, and a wrong one, which Redis refuses; as loudly as Ansible can."""
+    playbook = tmp_path / "play.yml"
+    playbook.write_text(
+        "- hosts: localhost\n"
+        "  gather_facts: false\n"
+        "  tasks:\n"
+        "    - scripts.toolkit.circuit_breaker:\n"
+        "        backend: \"{{ lookup('ansible.builtin.env', 'BACKEND') }}\"\n"
+        "        circuits: [{name: api, state: closed}]\n",
+        encoding="utf-8",
+    )
+    environment = {
+        **os.environ,
+        "ANSIBLE_COLLECTIONS_PATH": str(ROOT.parents[2]),
+        "ANSIBLE_CALLBACKS_ENABLED": "scripts.toolkit.audit",
+        "SCRIPTS_TOOLKIT_AUDIT_LOG_DIRECTORY": str(tmp_path / "audit"),
+        "SCRIPTS_TOOLKIT_AUDIT_METRICS_PATH": str(tmp_path / "metrics"),
+        "HOME": str(tmp_path),
+    }
+    command = [Path(sys.executable).with_name("ansible-playbook"), "-i", "localhost,", "-vvvv", str(playbook)]
+    for backend, status in ((redis_server.url, 0), (redis_server.url.replace("canary-redis", "canary-wrong"), 2)):
+        done = subprocess.run(
+            command, env={**environment, "BACKEND": backend}, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == status, done.stdout + done.stderr
+        assert "canary" not in done.stdout + done.stderr
+    assert "permission" in done.stdout
+    trail = b"".join(path.read_bytes() for path in (tmp_path / "audit").rglob("*") if path.is_file())
+    assert b"circuit_breaker" in trail
+    assert b"canary" not in trail
