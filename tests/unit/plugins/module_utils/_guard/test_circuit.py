@@ -20,6 +20,7 @@ from ansible_collections.scripts.toolkit.plugins.module_utils._guard.circuit imp
     Policy,
     open_store,
 )
+from ansible_collections.scripts.toolkit.plugins.module_utils._guard.circuit_admin import set_circuits
 
 
 class Clock:
@@ -223,6 +224,18 @@ def test_the_place_of_a_process_in_another_namespace_is_kept(make, clock, tmp_pa
     refused(circuit)
     clock.time += 300
     assert circuit.enter().state == "half_open"
+
+
+def test_closing_by_hand_forgets_what_was_counted(tmp_path):
+    store = open_store(None, str(tmp_path))
+    circuit = Circuit(store, "api", Policy(threshold=2))
+    call(circuit, False)
+    wish = [{"name": "api", "state": "closed"}]
+    predicted = set_circuits(store, wish, True).entries
+    assert set_circuits(store, wish, False).entries == predicted
+    assert (predicted[0]["before"]["failures"], predicted[0]["after"]["failures"]) == (1, 0)
+    assert not set_circuits(store, wish, False).changed
+    assert call(circuit, False) == []
 
 
 def test_peek_changes_nothing(make, clock, tmp_path):
