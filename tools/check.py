@@ -34,9 +34,10 @@ FAMILIES = ("main", "floor")
 _ON_OLDEST = (
     "tests/integration/provision/test_profile.py",
     *(f"tests/integration/audit/test_audit_{name}.py" for name in ("runs", "secrets", "start", "ways")),
+    *(f"tests/integration/guard/test_guarded_{name}.py" for name in ("task", "hosts")),
 )
 _SCREEN = threading.Lock()
-_LIMIT = 1800
+_LIMIT = 2700
 """Seconds that one step may take."""
 _FAILURE = re.compile(r"^(?:(?:FAILED|ERROR) tests/|SCENARIO \S+ +FAILED|FATAL: |ERROR: ).*", re.MULTILINE)
 """How pytest, tools/molecule.sh and ansible-test tell what failed."""
