@@ -178,7 +178,7 @@ def hosts() -> list[Count]:
         suites = "bookworm trixie" if name == "main" else "bookworm"
         environment = {**os.environ, "TOOLKIT_SUITES": suites}
         # Tests on real hosts take longer than a unit test that hangs.
-        command = [ROOT / "tools" / "pytest.sh", name, "-o", "faulthandler_timeout=900", "--durations=15", *tests]
+        command = [ROOT / "tools" / "pytest.sh", name, "-o", "faulthandler_timeout=1500", "--durations=15", *tests]
         counts.append(call(f"integration, {name}", command, pytest_count, env=environment))
     return counts
 
