@@ -103,14 +103,14 @@ class Loop:
         told = {"number": len(self.attempts) + 1, "started": _timestamp()}
         try:
             result = self._attempt(limit)
+            took = self._clock() - began
+            ended = result.pop("timed_out", None)
+            if ended is not None:
+                result.update(self._timed_out(limit or 0.0, ended))
+            again = self._guards.retry_on.applies(result, lambda condition: self._holds(condition, result))
         except BaseException:
             self._leave(entry, None)
             raise
-        took = self._clock() - began
-        ended = result.pop("timed_out", None)
-        if ended is not None:
-            result.update(self._timed_out(limit or 0.0, ended))
-        again = self._guards.retry_on.applies(result, lambda condition: self._holds(condition, result))
         failed = bool(result.get("failed") or result.get("unreachable"))
         # A failure that says nothing about the other side's health, such as a wrong option, counts neither way.
         self._leave(entry, None if failed and not again else not again)

@@ -19,18 +19,13 @@ from ansible.errors import (
     AnsibleParserError,
     AnsibleUndefinedVariable,
 )
+from ansible.executor import module_common
 from ansible.plugins.action import ActionBase
 from ansible.release import __version__ as core_version
 
 from ...module_utils._core.errors import ValidationError
 from .alarm import TimeIsUp, end_children, limited_to
 from .remote import CLEANING, Limits
-
-try:  # ansible-core 2.19 and newer
-    from ansible.executor.module_common import _apply_action_arg_defaults
-except ImportError:
-    _apply_action_arg_defaults = None
-    from ansible.executor.module_common import get_action_args_with_defaults
 
 __all__ = ["Wrapped"]
 
@@ -80,10 +75,11 @@ class Wrapped:
     def _with_defaults(self, args: dict) -> dict:
         """Return the options with the ``module_defaults`` of the wrapped module and its action groups."""
         task, templar = self._action._task, self._action._templar
-        if _apply_action_arg_defaults is not None:
-            return _apply_action_arg_defaults(self.name, task, args, templar)
+        if hasattr(module_common, "_apply_action_arg_defaults"):  # ansible-core 2.19 and newer
+            return module_common._apply_action_arg_defaults(self.name, task, args, templar)
         groups = task._parent._play._action_groups
-        return get_action_args_with_defaults(self.name, args, task.module_defaults, templar, action_groups=groups)
+        with_defaults = module_common.get_action_args_with_defaults
+        return with_defaults(self.name, args, task.module_defaults, templar, action_groups=groups)
 
     def code_version(self) -> str:
         """Return what changes with the code of the module and of ansible-core."""

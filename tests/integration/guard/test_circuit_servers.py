@@ -127,7 +127,7 @@ def test_controllers_share_a_circuit_and_go_through_its_states(url):
 
 def test_what_is_well_is_not_written(server, url):
     found = circuit(url)
-    for _ in range(3):
+    for _time in range(3):
         assert found.leave(found.enter(), True) == []
     assert found.peek()["state"] == "closed"
     if isinstance(server, PostgresqlServer):
@@ -189,7 +189,7 @@ def test_calls_counted_by_many_processes_at_once_are_all_counted(url):
         "for number in range(25):\n"
         "    circuit.leave(circuit.enter(), number % 5 > 0)\n"
     )
-    processes = [subprocess.Popen([sys.executable, "-c", program, url]) for _ in range(4)]
+    processes = [subprocess.Popen([sys.executable, "-c", program, url]) for _time in range(4)]
     assert [process.wait() for process in processes] == [0] * 4
     seen = circuit(url, failure_ratio=1.0, period=3600).peek()
     assert (seen["calls"], seen["failures"]) == (100, 20)

@@ -178,10 +178,14 @@ class Events:
 
     def _look(self, details: dict, data: Mapping, task: Any, known: _Task, events: list[Event]) -> None:
         """Add the events that the content of the result tells of."""
-        kind, options, touches = known.kind, lambda: task.args, known.touches
+        kind, guarded, touches = known.kind, None, known.touches
         if known.guards:
-            kind, options = _wrapped(data, task)
+            kind, guarded = _wrapped(data, task)
             touches = kind in _COMMANDS or kind in _READERS
+
+        def options() -> Mapping:
+            return task.args if guarded is None else guarded
+
         if details["changed"] and not known.predicts:
             for modification in file_modifications(data, options, kind, self._sensitive, self._name):
                 modification.update(_context(details))
@@ -293,11 +297,11 @@ def _context(details: Mapping) -> dict:
     return {key: details[key] for key in keys if key in details}
 
 
-def _wrapped(data: Mapping, task: Any) -> tuple[str, Callable[[], Mapping]]:
-    """Return the module around which guards stand, and what gives its options."""
+def _wrapped(data: Mapping, task: Any) -> tuple[str, Mapping]:
+    """Return the module around which guards stand, and its options."""
     guard, args = data.get("guard"), task.args.get("args")
     module = guard.get("module") if isinstance(guard, Mapping) else None
-    return module_label(str(plain(module or ""))), lambda: args if isinstance(args, Mapping) else {}
+    return module_label(str(plain(module or ""))), args if isinstance(args, Mapping) else {}
 
 
 def _will_be_rescued(task: Any) -> bool:

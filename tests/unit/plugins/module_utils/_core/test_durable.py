@@ -133,12 +133,12 @@ def test_processes_take_turns(path: Path) -> None:
     program = (
         "import sys; from ansible_collections.scripts.toolkit.plugins.module_utils._core.durable import Durable\n"
         "durable = Durable(sys.argv[1], ('CREATE TABLE number(value INTEGER NOT NULL)',))\n"
-        "for _ in range(50):\n"
+        "for _time in range(50):\n"
         "    with durable.transaction() as database:\n"
         "        (count,) = database.execute('SELECT count(*) FROM number').fetchone()\n"
         "        database.execute('INSERT INTO number VALUES (?)', (count,))\n"
     )
-    processes = [subprocess.Popen([sys.executable, "-c", program, str(path)]) for _ in range(4)]
+    processes = [subprocess.Popen([sys.executable, "-c", program, str(path)]) for _time in range(4)]
     assert [process.wait() for process in processes] == [0] * 4
     assert values(Durable(str(path), SCHEMA)) == list(range(200))
 

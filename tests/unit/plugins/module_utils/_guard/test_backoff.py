@@ -46,7 +46,7 @@ def test_every_wait_lies_within_its_bounds(policy: Backoff, seed: int) -> None:
 def test_jitter_fills_its_range_evenly(jitter: str, least: float) -> None:
     chance = random.Random(4711)
     policy = Backoff(2, 1.0, 2.0, 60.0, jitter)
-    waits = sorted(next(policy.delays(chance)) for _ in range(4000))
+    waits = sorted(next(policy.delays(chance)) for _time in range(4000))
     quarters = [waits[len(waits) * part // 4] for part in (1, 2, 3)]
     for found, part in zip(quarters, (0.25, 0.5, 0.75), strict=True):
         assert abs(found - (least + (1 - least) * part)) < 0.05
@@ -62,7 +62,7 @@ def test_decorrelated_waits_depend_on_the_last_one() -> None:
 
 def test_the_source_of_chance_is_the_systems_own() -> None:
     policy = Backoff(6, 1.0, 2.0, 60.0, "full")
-    assert len({tuple(policy.delays()) for _ in range(20)}) == 20
+    assert len({tuple(policy.delays()) for _time in range(20)}) == 20
 
 
 @pytest.mark.parametrize(

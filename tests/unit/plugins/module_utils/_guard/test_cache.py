@@ -67,10 +67,10 @@ def key_of(cache: ResultCache) -> str:
     return cache_key(cache.secret, "m", {}, "web01", "1", {})
 
 
-def keep(cache: ResultCache, key: str = KEY, ttl: float = 60, result: dict = RESULT) -> None:
+def keep(cache: ResultCache, key: str = KEY, ttl: float = 60, result: dict | None = None) -> None:
     claim = ask(cache, key, ttl)
     assert isinstance(claim, Claim)
-    claim.store(result)
+    claim.store(RESULT if result is None else result)
 
 
 def start(work: Callable[[], None]) -> int:
@@ -100,9 +100,9 @@ class Crowd:
         self.gate, self._open = os.pipe()
         self.children: list[int] = []
 
-    def add(self, count: int, result: dict = RESULT) -> None:
-        for _ in range(count):
-            self.children.append(start(lambda: self._ask(result)))
+    def add(self, count: int, result: dict | None = None) -> None:
+        for _time in range(count):
+            self.children.append(start(lambda: self._ask(RESULT if result is None else result)))
 
     def _ask(self, result: dict) -> None:
         os.close(self._open)
@@ -185,7 +185,7 @@ def test_kill_9_hands_over_to_exactly_one(directory: Path) -> None:
         os.write(tell, b".")
         signal.pause()
 
-    for _ in range(5):
+    for _time in range(5):
         holder = start(hang)
         os.read(claimed, 1)
         crowd = Crowd(directory)
@@ -253,7 +253,7 @@ def test_threads_and_objects_of_one_process_exclude_each_other(cache: ResultCach
         if isinstance(found, Claim):
             found.store(RESULT)
 
-    threads = [threading.Thread(target=once) for _ in range(8)]
+    threads = [threading.Thread(target=once) for _time in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -404,4 +404,4 @@ def test_damage_is_named(cache: ResultCache, directory: Path) -> None:
     keep(cache)
     (directory / "secret").write_bytes(b"short")
     with pytest.raises(IntegrityError, match=r"secret is damaged"):
-        _ = ResultCache(str(directory)).secret
+        print(ResultCache(str(directory)).secret)

@@ -65,7 +65,7 @@ def opened(circuit: Circuit) -> Circuit:
 
 def test_it_opens_at_the_threshold_and_says_why_and_for_how_long(make, clock):
     circuit = make(threshold=3, period=10, open_for=30)
-    assert [call(circuit, False) for _ in range(2)] == [[], []]
+    assert [call(circuit, False) for _time in range(2)] == [[], []]
     assert call(circuit, False) == [
         {"circuit": "api", "from": "closed", "to": "open", "reason": "3 failures within 10 seconds"}
     ]
@@ -78,7 +78,7 @@ def test_it_opens_at_the_threshold_and_says_why_and_for_how_long(make, clock):
 
 def test_failures_that_are_older_than_the_period_do_not_count(make, clock):
     circuit = make(threshold=3, period=10)
-    for _ in range(20):
+    for _time in range(20):
         assert call(circuit, False) == []
         clock.time += 5.1
     assert call(circuit, True) == []
@@ -166,12 +166,12 @@ def kept(directory: Path) -> dict:
 
 def test_a_circuit_that_is_well_writes_nothing(make, tmp_path, clock):
     circuit = make()
-    for _ in range(3):
+    for _time in range(3):
         assert call(circuit, True) == []
     assert not list(tmp_path.iterdir())
     call(circuit, False)
     before = (tmp_path / "circuits.sqlite-wal").read_bytes()
-    for _ in range(3):
+    for _time in range(3):
         assert call(circuit, True) == []
     assert (tmp_path / "circuits.sqlite-wal").read_bytes() == before
 

@@ -184,7 +184,7 @@ def test_check_mode_is_refused_as_well_and_leaves_everything_as_it_was(tmp_path:
 
 
 def test_failures_that_say_nothing_of_health_do_not_count(circuit: Circuit) -> None:
-    for _ in range(3):
+    for _time in range(3):
         Trial(guards(1), WRONG, circuit=circuit).loop.run()
     assert circuit.peek()["state"] == "closed"
 

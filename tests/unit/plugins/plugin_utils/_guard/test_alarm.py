@@ -90,7 +90,7 @@ def test_an_alarm_that_came_due_meanwhile_rings_afterwards(their_alarm):
 
 
 def test_children_are_killed_and_reaped():
-    processes = [subprocess.Popen(["sh", "-c", "trap '' TERM; sleep 600"]) for _ in range(2)]
+    processes = [subprocess.Popen(["sh", "-c", "trap '' TERM; sleep 600"]) for _time in range(2)]
     try:
         end_children()
         for process in processes:
