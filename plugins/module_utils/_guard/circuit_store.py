@@ -8,13 +8,19 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable
-from typing import Optional, TypeVar
+from typing import Any, Protocol, TypeVar
 
 __all__ = ["Answer", "Decide", "Store"]
 
 Answer = TypeVar("Answer")
-Decide = Callable[[Optional[str], float], "tuple[Optional[str], Answer]"]
-"""Takes the text kept (``None``: none) and the time; returns the text to keep and an answer. It may be asked again."""
+
+
+class Decide(Protocol):
+    """Decides what becomes of a record."""
+
+    def __call__(self, text: str | None, now: float) -> tuple[str | None, Any]:
+        """Take the text kept (``None``: none) and the time; return the text to keep and an answer. It may be asked
+        again."""
 
 
 class Store(abc.ABC):
