@@ -34,6 +34,7 @@ _GRACE = CLEANING + 2
 
 _RESET = 5.0
 _NORMAL = "ansible.legacy.normal"
+_FREE_FORM = ("command", "script", "shell")
 _BUILTIN = ("ansible.builtin.", "ansible.legacy.")
 # What the strategies do by themselves, so that no action of that name is ever run.
 _NO_ACTIONS = frozenset(
@@ -71,6 +72,9 @@ class Wrapped:
         self._plain = not (has_action or (module.resolved and module.action_plugin))
         self._file = module.plugin_resolved_path if module.resolved else None
         self.args = self._with_defaults(dict(args))
+        if short in _FREE_FORM and "cmd" in self.args and not self.args.get("_raw_params"):
+            # What ansible-core does when it reads a task; before 2.19 their code knows this name only.
+            self.args["_raw_params"] = self.args.pop("cmd")
 
     def _with_defaults(self, args: dict) -> dict:
         """Return the options with the ``module_defaults`` of the wrapped module and its action groups."""
