@@ -37,7 +37,7 @@ _ON_OLDEST = (
     *(f"tests/integration/guard/test_guarded_{name}.py" for name in ("task", "hosts")),
 )
 _SCREEN = threading.Lock()
-_LIMIT = 2700
+_LIMIT = 3600
 """Seconds that one step may take."""
 _FAILURE = re.compile(r"^(?:(?:FAILED|ERROR) tests/|SCENARIO \S+ +FAILED|FATAL: |ERROR: ).*", re.MULTILINE)
 """How pytest, tools/molecule.sh and ansible-test tell what failed."""
