@@ -33,7 +33,6 @@ from ansible_collections.scripts.toolkit.tests.benchmarks import measured
 from ansible_collections.scripts.toolkit.tests.benchmarks.figures import paired_ratio, summarize, table
 
 _HOST = "bench-guard"
-_COLLECTIONS = Path(__file__).resolve().parents[6]
 
 
 def comings(policy: Backoff, hosts: int, seed: int) -> list[list[float]]:
@@ -118,7 +117,6 @@ def _durations(directory: Path, hosts: Hosts, pairs: int) -> dict[str, list[floa
     (directory / "inventory.yml").write_text(inventory_yaml(hosts.inventory([_HOST])), encoding="utf-8")
     environment = {
         **os.environ,
-        "ANSIBLE_COLLECTIONS_PATH": str(_COLLECTIONS),
         "ANSIBLE_CALLBACKS_ENABLED": "scripts.toolkit.audit",
         "ANSIBLE_PIPELINING": "true",
         "SCRIPTS_TOOLKIT_AUDIT_LOG_DIRECTORY": str(directory / "log"),
@@ -156,7 +154,9 @@ def main() -> int:
     if "probes" in parts:
         program = [sys.executable, str(Path(__file__).with_name("one_probe.py")), "--trials", str(options.trials)]
         failed = subprocess.run(program, check=False).returncode
-    print(f"\n{measured.machine()}; load {os.getloadavg()[0]:.1f}")
+    machine = measured.machine()
+    told = f"{machine['cores']} cores of {machine['processor']}, {machine['memory_gib']} GiB, Linux {machine['kernel']}"
+    print(f"\n{told}; load {os.getloadavg()[0]:.1f}")
     return failed
 
 
