@@ -9,7 +9,7 @@ python3 "$root/tools/environments.py" "$family"
 case $family in
 main)
     venv=$root/.venv
-    hosts="molecule13=trixie molecule12=bookworm"
+    hosts="molecule13=trixie"
     ;;
 *)
     venv=$root/.build/venvs/$family

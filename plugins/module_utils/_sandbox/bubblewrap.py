@@ -110,7 +110,7 @@ def _options(request: Request, work: Workspace) -> Iterator[str]:
     for there in sorted(mounts):
         yield from (*mounts[there], there)
     yield from ("--perms", "0444", "--ro-bind-data", "6", LAUNCHER)
-    yield from ("--remount-ro", "/", "--chdir", request.chdir)
+    yield from ("--remount-ro", "/", "--chdir", "/")
 
 
 def _mounts(request: Request, work: Workspace) -> Iterator[tuple[str, tuple[str, str]]]:

@@ -46,7 +46,8 @@ while read -r name value _; do
 done </proc/self/status
 [ "$facts" = 8 ] || refuse 'a kernel that does not tell'
 case $(readlink /proc/self/ns/mnt) in {mnt}) refuse 'the file systems of the host' ;; esac
-{network}for name in $(env | sed -n 's/^\\([A-Za-z_][A-Za-z0-9_]*\\)=.*/\\1/p'); do
+{network}cd {chdir} || exit 126
+for name in $(env | sed -n 's/^\\([A-Za-z_][A-Za-z0-9_]*\\)=.*/\\1/p'); do
     unset "$name"
 done
 umask 077
@@ -58,10 +59,11 @@ _NETWORK = "case $(readlink /proc/self/ns/net) in {net}) refuse 'the network of 
 _HOME = {"PATH": PATH, "HOME": "/tmp", "LANG": "C.UTF-8"}
 
 
-def launcher(token: str, environment: Mapping[str, str], network: str) -> bytes:
+def launcher(token: str, chdir: str, environment: Mapping[str, str], network: str) -> bytes:
     """Return the launcher's text.
 
     :param token: the word by which :func:`started` knows its messages.
+    :param chdir: the directory of the command, as the sandbox sees it.
     :param environment: variables of the command beside PATH, HOME and LANG; their values are in no argument list.
     :param network: the option; with ``host`` the network namespace is the host's.
     """
@@ -72,6 +74,7 @@ def launcher(token: str, environment: Mapping[str, str], network: str) -> bytes:
         filters=_filters(),
         mnt=_namespaces("mnt"),
         network="" if network == "host" else _NETWORK.format(net=_namespaces("net")),
+        chdir=shlex.quote(chdir),
         exports=exports,
     )
     return text.encode("utf-8", "surrogateescape")

@@ -73,7 +73,9 @@ class Sandbox:
         check_paths(self._request)
         with workspace(self._request.limits.runtime) as work:
             argv = ["/bin/sh", LAUNCHER, *self._argv(work)]
-            work.write("launcher", launcher(work.token, self._request.environment, self._request.network), mode=0o444)
+            request = self._request
+            first = launcher(work.token, request.chdir, request.environment, request.network)
+            work.write("launcher", first, mode=0o444)
             properties = systemd.properties(self._request, work) if backend == "systemd" else []
             exposure = systemd.exposure(properties, self._commands, work) if properties else None
             self._check_exposure(exposure)
@@ -154,6 +156,11 @@ class Sandbox:
             error = TimeoutExpired(_FAILS[limit], hint="Raise limits.runtime, or make it do less.")
         elif limit in _FAILS:
             error = UnavailableError(_FAILS[limit], hint=f"Raise limits.{limit}, or make it do less.")
+        elif account.rc is None and limit is None:
+            # Then rc is systemd-run's own.
+            error = UnavailableError(
+                "How it ended is not known: systemd did not run what tells it.", hint="See the journal of the host."
+            )
         elif rc not in self._request.expected_rc:
             error = UnavailableError(f"It ended with exit status {rc}.", hint="See stderr.")
         return {**result, **error.as_result()} if error else result

@@ -55,13 +55,12 @@ def properties(request: Request, work: Workspace) -> list[tuple[str, str]]:
     in_homes = [path for path in (*request.read_paths, *request.write_paths) if under(path, _HOMES)]
     found = [
         ("RootDirectory", root),
-        # ExecStopPost= is ours and runs outside.
+        # ExecStartPre= and ExecStopPost= are ours and run outside.
         ("RootDirectoryStartOnly", "yes"),
         ("BindReadOnlyPaths", " ".join(f"-{path}" for path in BASE)),
         *(("BindReadOnlyPaths", _quoted(path)) for path in request.read_paths),
         *(("BindPaths", _quoted(path)) for path in request.write_paths),
         ("BindReadOnlyPaths", f"{work.file('launcher')}:{LAUNCHER} -{work.file('script')}:{SCRIPT}"),
-        ("WorkingDirectory", request.chdir),
         *((("User", request.user),) if request.user is not None else (("DynamicUser", "yes"),)),
         # In the new root (+) systemd mounts more than is wanted: /sys, terminals, the journal, a writable /run.
         ("InaccessiblePaths", "-+/sys -+/dev/pts -+/dev/hugepages -+/run/systemd/journal -+/run/host"),

@@ -32,13 +32,29 @@ _ACCOUNT_TIME = 60
 _LATE = _ACCOUNT_TIME + 30
 """Seconds after the runtime limit in which systemd has ended the unit; then this process does it."""
 
-_ACCOUNT = """\
-# Made for one run by scripts.toolkit.sandbox_command: tells how the unit ended, and takes its secrets away.
-rm -f {work}/launcher
-group=$(sed -n 's/^0:://p' /proc/self/cgroup)
+_GROUP = """\
+# Made for one run by scripts.toolkit.sandbox_command: {purpose}
+while IFS=: read -r _number controllers path; do
+    [ -n "$controllers" ] || group=$path
+done </proc/self/cgroup
 for top in /sys/fs/cgroup /sys/fs/cgroup/unified; do
     [ ! -e "$top$group/cpu.stat" ] || cd "$top$group"
 done
+"""
+_BEFORE = (
+    _GROUP.format(purpose="out of memory, all of it ends.")
+    + """\
+echo 1 >memory.oom.group
+"""
+)
+_ACCOUNT = (
+    _GROUP.format(purpose="tells how the unit ended, and takes its secrets away.")
+    + """\
+# What the command has used up, this has to have.
+for limit in memory.max pids.max; do
+    [ ! -w "$limit" ] || echo max >"$limit"
+done
+rm -f {work}/launcher
 {{
     echo "result $SERVICE_RESULT"
     echo "code $EXIT_CODE"
@@ -48,6 +64,12 @@ done
     done
 }} >{work}/ended
 """
+)
+"""What systemd runs when all else in the unit is dead.
+
+``OOMPolicy=kill`` would do what :data:`_BEFORE` does, but systemd would also kill this when the kernel's word of the
+lack of memory comes late, and the kernel may hold it back for 10 ms (``service_notify_cgroup_oom_event`` in
+systemd's service.c, in the state stop-post)."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +129,8 @@ class Unit:
         account = self._work.write("account", _ACCOUNT.format(work=self._work.path).encode())
         # With the privileges of the manager, not in the sandbox ("+").
         properties = [*self._properties, ("ExecStopPost", f"+/bin/sh {account}")]
+        if self._limits.memory is not None:
+            properties.append(("ExecStartPre", f"+/bin/sh {self._work.write('before', _BEFORE.encode())}"))
         full = [
             *(Commands.require("systemd-run", "systemd"), *self._scope, "--quiet", "--collect", "--pipe", "--wait"),
             *("--service-type=exec", f"--unit={self.name}", "--description=Command in a sandbox"),
@@ -137,7 +161,7 @@ def _limit_properties(limits: Limits) -> list[tuple[str, str]]:
         ("KillMode", "control-group"),
         ("KillSignal", "SIGKILL"),
         ("TimeoutStopSec", f"{_ACCOUNT_TIME}s"),
-        ("OOMPolicy", "kill"),
+        ("OOMPolicy", "continue"),
     ]
     if limits.memory is not None:
         found += [("MemoryMax", str(limits.memory)), ("MemorySwapMax", "0")]

@@ -18,8 +18,11 @@ from ansible_collections.scripts.toolkit.plugins.module_utils._core.commands imp
 from ansible_collections.scripts.toolkit.plugins.module_utils._core.errors import DependencyError
 from ansible_collections.scripts.toolkit.plugins.module_utils._sandbox import bubblewrap, systemd
 from ansible_collections.scripts.toolkit.plugins.module_utils._sandbox.launcher import launcher, started, word
+from ansible_collections.scripts.toolkit.plugins.module_utils._sandbox.sandbox import Sandbox
 from ansible_collections.scripts.toolkit.plugins.module_utils._sandbox.seccomp import allow_program, deny_program
+from ansible_collections.scripts.toolkit.plugins.module_utils._sandbox.stream import Spoken
 from ansible_collections.scripts.toolkit.plugins.module_utils._sandbox.system_calls import system_calls
+from ansible_collections.scripts.toolkit.plugins.module_utils._sandbox.unit import Account
 from ansible_collections.scripts.toolkit.plugins.module_utils._sandbox.workspace import Workspace
 
 TOKEN = "0123456789abcdef"
@@ -39,7 +42,7 @@ def work(tmp_path) -> Workspace:
 def test_outside_of_a_sandbox_the_launcher_refuses(tmp_path) -> None:
     """This process is in none: the command must not run."""
     path = tmp_path / "launcher"
-    path.write_bytes(launcher(TOKEN, {}, "none"))
+    path.write_bytes(launcher(TOKEN, "/", {}, "none"))
     made = tmp_path / "made"
     done = subprocess.run(["sh", path, "touch", made], capture_output=True, check=False)
     assert done.returncode == 126
@@ -57,9 +60,18 @@ def test_what_the_command_says_begins_after_the_word() -> None:
     assert started(TOKEN, b"", 137, "runtime") == b""
 
 
+def test_an_end_that_nobody_told_is_a_failure() -> None:
+    """Then the exit status at hand is systemd-run's, here one of those that the command may have."""
+    spoken = Spoken(1, b"", word(TOKEN), too_much=False, too_long=False, seconds=1.0)
+    sandbox = Sandbox(request_of(expected_rc=[0, 1]), Commands(run_command))
+    result = sandbox._told({}, spoken, Account(None, None, None, None), TOKEN)
+    assert (result["failed"], result["error"]["kind"]) == (True, "unavailable")
+    assert not sandbox._told({}, spoken, Account(1, None, None, None), TOKEN).get("failed")
+
+
 def test_values_pass_the_shell_as_they_are(tmp_path) -> None:
     values = {"A": "it's\n$HOME `x` \\", "B": "", "IFS": "x", "LONG": "é" * 1000}
-    text = launcher(TOKEN, values, "host").decode()
+    text = launcher(TOKEN, "/", values, "host").decode()
     exports = text[text.index("export PATH") : text.index('exec "$@"')]
     program = "import os, sys; sys.stdout.write('\\0'.join(os.environ.get(name, '?') for name in sys.argv[1:]))"
     path = tmp_path / "exports"
