@@ -4,15 +4,10 @@
 
 from __future__ import annotations
 
-from ansible.plugins.action import ActionBase
-
 from ansible_collections.scripts.toolkit.plugins.module_utils._audit.record.custom import EVENTS_KEY, event_type_problem
 from ansible_collections.scripts.toolkit.plugins.module_utils._audit.record.run import recording_run_id
-from ansible_collections.scripts.toolkit.plugins.module_utils._core.errors import (
-    DependencyError,
-    ToolkitError,
-    ValidationError,
-)
+from ansible_collections.scripts.toolkit.plugins.module_utils._core.errors import DependencyError, ValidationError
+from ansible_collections.scripts.toolkit.plugins.plugin_utils._controller_action import ControllerAction
 
 ARGUMENT_SPEC = {
     "event_type": {"type": "str", "required": True},
@@ -21,24 +16,13 @@ ARGUMENT_SPEC = {
 }
 
 
-class ActionModule(ActionBase):
+class ActionModule(ControllerAction):
     """Puts an event into the result, which the audit callback records; makes no remote call."""
 
-    TRANSFERS_FILES = False
-    _requires_connection = False
-    _supports_async = False
-    _supports_check_mode = True
+    argument_spec = ARGUMENT_SPEC
 
-    def run(self, tmp=None, task_vars=None):
-        result = super().run(tmp, task_vars)
-        del tmp
-        _validation, options = self.validate_argument_spec(argument_spec=ARGUMENT_SPEC)
-        result.update(changed=False, failed=False)
-        try:
-            result.update(_event(options))
-        except ToolkitError as error:
-            result.update(error.as_result())
-        return result
+    def outcome(self, options):
+        return _event(options)
 
 
 def _event(options):

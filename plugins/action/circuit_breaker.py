@@ -3,13 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-from ansible.plugins.action import ActionBase
-
-from ansible_collections.scripts.toolkit.plugins.module_utils._core.errors import ToolkitError
 from ansible_collections.scripts.toolkit.plugins.module_utils._core.paths import base_directory
 from ansible_collections.scripts.toolkit.plugins.module_utils._guard.circuit import open_store
 from ansible_collections.scripts.toolkit.plugins.module_utils._guard.circuit_admin import STATES, set_circuits
 from ansible_collections.scripts.toolkit.plugins.module_utils._guard.circuit_options import BACKEND_SPEC
+from ansible_collections.scripts.toolkit.plugins.plugin_utils._controller_action import ControllerAction
 
 ARGUMENT_SPEC = {
     "circuits": {
@@ -26,27 +24,14 @@ ARGUMENT_SPEC = {
 }
 
 
-class ActionModule(ActionBase):
+class ActionModule(ControllerAction):
     """Sets circuits of the controller, or of its backend; makes no remote call."""
 
-    TRANSFERS_FILES = False
-    _requires_connection = False
-    _supports_async = False
-    _supports_check_mode = True
+    argument_spec = ARGUMENT_SPEC
 
-    def run(self, tmp=None, task_vars=None):
-        result = super().run(tmp, task_vars)
-        del tmp
-        _validation, options = self.validate_argument_spec(argument_spec=ARGUMENT_SPEC)
-        result.update(changed=False, failed=False)
+    def outcome(self, options):
+        store = open_store(options["backend"], base_directory("state"))
         try:
-            store = open_store(options["backend"], base_directory("state"))
-            try:
-                result.update(set_circuits(store, options["circuits"], self._task.check_mode).result())
-            finally:
-                store.release()
-        except ToolkitError as error:
-            result.update(error.as_result())
-        if not self._task.diff:
-            result.pop("diff", None)
-        return result
+            return set_circuits(store, options["circuits"], self._task.check_mode).result()
+        finally:
+            store.release()

@@ -7,12 +7,10 @@ from __future__ import annotations
 import contextlib
 import time
 
-from ansible.plugins.action import ActionBase
-
-from ansible_collections.scripts.toolkit.plugins.module_utils._core.errors import ToolkitError
 from ansible_collections.scripts.toolkit.plugins.module_utils._guard.cache_admin import SELECTORS, look
 from ansible_collections.scripts.toolkit.plugins.module_utils._guard.cache_options import cache_directory
 from ansible_collections.scripts.toolkit.plugins.module_utils._guard.cache_store import CacheStore
+from ansible_collections.scripts.toolkit.plugins.plugin_utils._controller_action import ControllerAction
 
 ARGUMENT_SPEC = {
     "directory": {"type": "path"},
@@ -22,24 +20,13 @@ ARGUMENT_SPEC = {
 }
 
 
-class ActionModule(ActionBase):
+class ActionModule(ControllerAction):
     """Tells what is in the controller's cache; makes no remote call."""
 
-    TRANSFERS_FILES = False
-    _requires_connection = False
-    _supports_async = False
-    _supports_check_mode = True
+    argument_spec = ARGUMENT_SPEC
 
-    def run(self, tmp=None, task_vars=None):
-        result = super().run(tmp, task_vars)
-        del tmp
-        _validation, options = self.validate_argument_spec(argument_spec=ARGUMENT_SPEC)
-        result.update(changed=False, failed=False)
-        try:
-            directory = cache_directory(options["directory"])
-            patterns = {name: options[name] for name in SELECTORS}
-            with contextlib.closing(CacheStore(directory, time.time)) as store:
-                result.update(look(store, patterns, options["limit"], options["results"]), directory=directory)
-        except ToolkitError as error:
-            result.update(error.as_result())
-        return result
+    def outcome(self, options):
+        directory = cache_directory(options["directory"])
+        patterns = {name: options[name] for name in SELECTORS}
+        with contextlib.closing(CacheStore(directory, time.time)) as store:
+            return {**look(store, patterns, options["limit"], options["results"]), "directory": directory}

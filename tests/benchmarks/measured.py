@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Measured", "end_masters", "machine", "run"]
+__all__ = ["Measured", "end_masters", "machine", "run", "sentence"]
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -88,3 +88,8 @@ def machine() -> dict:
         "memory_gib": round(memory / 2**30, 1),
         "kernel": platform.release(),
     }
+
+
+def sentence(machine: Mapping) -> str:
+    """Return what :func:`machine` tells, for a reader."""
+    return f"{machine['cores']} cores of {machine['processor']}, {machine['memory_gib']} GiB, Linux {machine['kernel']}"

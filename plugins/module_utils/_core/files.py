@@ -25,11 +25,13 @@ __all__ = [
     "file_state",
     "fsync_directory",
     "group_id",
+    "group_name",
     "parse_mode",
     "read_bytes",
     "remove_file",
     "sha256",
     "user_id",
+    "user_name",
     "write_atomic",
 ]
 
@@ -126,6 +128,26 @@ def group_id(name: str | int | None) -> int | None:
         return grp.getgrnam(str(name)).gr_gid
     except KeyError:
         raise NotFoundError(f"The group {name} does not exist on this host.", hint="Create it first.") from None
+
+
+def user_name(uid: int | None) -> str | None:
+    """Return the name of the user with this id, or the number as text."""
+    if uid is None:
+        return None
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def group_name(gid: int | None) -> str | None:
+    """Return the name of the group with this id, or the number as text."""
+    if gid is None:
+        return None
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)
 
 
 def fsync_directory(path: str) -> None:

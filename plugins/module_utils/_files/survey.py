@@ -7,42 +7,20 @@
 from __future__ import annotations
 
 import errno
-import grp
 import hashlib
 import os
-import pwd
 import stat
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 from .._core.errors import ConflictError, NotFoundError, PermissionDenied, ToolkitError, UnsafeError
-from .._core.files import group_id, user_id
+from .._core.files import group_id, group_name, user_id, user_name
 from .._core.outcomes import error_from_os
 from .wire import Wanted
 
-__all__ = ["Finding", "Found", "Survey", "group_name", "look", "user_name"]
+__all__ = ["Finding", "Found", "Survey", "look"]
 
 _BLOCK = 1 << 20
-
-
-def user_name(uid: int | None) -> str | None:
-    """Return the name of the user with this id, or the number as text."""
-    if uid is None:
-        return None
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
-
-
-def group_name(gid: int | None) -> str | None:
-    """Return the name of the group with this id, or the number as text."""
-    if gid is None:
-        return None
-    try:
-        return grp.getgrgid(gid).gr_name
-    except KeyError:
-        return str(gid)
 
 
 @dataclass

@@ -12,7 +12,7 @@ import stat
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from .._files.survey import group_name, user_name
+from .._core.files import group_name, user_name
 from .acl import DEFAULT, WRITE, Acl
 from .capabilities import ALL, FileCapabilities, capability_names
 from .entry import APPEND_ONLY, IMMUTABLE, Entry

@@ -36,18 +36,20 @@ _CGROUP = """\
 g=; while IFS= read -r l; do case $l in 0::*) g=${l#0::};; esac; done </proc/self/cgroup
 for d in /sys/fs/cgroup/unified /sys/fs/cgroup ''; do [ -f "$d$g/cgroup.procs" ] && break; done; g=${d:+$d$g}"""
 
-# Inside the scope. Parameters: command, cgroup outside.
+# Inside the scope. Parameters: command, cgroup outside. The list is read by the shell itself: a process of its own would
+# be in it, and to move one, even one that has ended, takes the kernel some milliseconds.
 _INNER = f"""\
 /bin/sh -c "$1"; r=$?; {_CGROUP}
-for p in $(cat "$g/cgroup.procs"); do [ "$p" = $$ ] || echo "$p" >"$2/cgroup.procs"; done 2>/dev/null
+while read -r p; do [ "$p" = $$ ] || echo "$p" >"$2/cgroup.procs"; done 2>/dev/null <"$g/cgroup.procs"
 exit $r"""
 
 # Parameters: token, which also names the scope, seconds, the same in hundredths, command. Its last words are for us: a
-# line on standard error with the token, if the time was up. Times come from /proc/uptime, which costs no process.
+# line on standard error with the token, if the time was up. Times come from /proc/uptime, and that it is root from its
+# being the owner of /, which costs no process.
 _OUTER = f"""\
 read -r a b </proc/uptime; a=${{a%.*}}${{a#*.}}; m=group
 {_CGROUP}
-if [ -n "$g" ] && [ -S /run/systemd/private ] && [ "$(id -u)" = 0 ] && command -v systemd-run >/dev/null; then
+if [ -n "$g" ] && [ -S /run/systemd/private ] && [ -O / ] && command -v systemd-run >/dev/null; then
 m=scope; systemd-run --quiet --scope --collect --unit="$1" --description="A command with a time limit" \
 -p RuntimeMaxSec="$2" -p TimeoutStopSec={_KILL_AFTER} -- /bin/sh -c {shlex.quote(_INNER)} sh "$4" "$g"
 else timeout -k {_KILL_AFTER} "$2" /bin/sh -c "$4"; fi

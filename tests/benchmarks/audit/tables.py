@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ansible_collections.scripts.toolkit.tests.benchmarks import figures
+from ansible_collections.scripts.toolkit.tests.benchmarks import figures, measured
 from ansible_collections.scripts.toolkit.tests.benchmarks.audit.others import LABELS
 
 __all__ = ["BEGIN", "END", "flat", "joined", "promises", "put", "report"]
@@ -200,10 +200,7 @@ def report(result: dict) -> str:
                 lines.append(
                     of_rows("search", [{"first page": name, **one} for name, one in result[part]["searches"].items()])
                 )
-    machine = result["machine"]
-    lines.append(
-        f"{machine['cores']} cores of {machine['processor']}, {machine['memory_gib']} GiB, Linux {machine['kernel']}"
-    )
+    lines.append(measured.sentence(result["machine"]))
     lines.append(", ".join(f"{name} {version}" for name, version in result["versions"].items()))
     lines += [f"Left out: {name}: {reason}." for name, reason in result["left_out"].items()]
     lines += [f"FAILED: {name}: {reason}" for name, reason in result["failed"].items()]

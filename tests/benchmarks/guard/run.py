@@ -154,9 +154,7 @@ def main() -> int:
     if "probes" in parts:
         program = [sys.executable, str(Path(__file__).with_name("one_probe.py")), "--trials", str(options.trials)]
         failed = subprocess.run(program, check=False).returncode
-    machine = measured.machine()
-    told = f"{machine['cores']} cores of {machine['processor']}, {machine['memory_gib']} GiB, Linux {machine['kernel']}"
-    print(f"\n{told}; load {os.getloadavg()[0]:.1f}")
+    print(f"\n{measured.sentence(measured.machine())}; load {os.getloadavg()[0]:.1f}")
     return failed
 
 

@@ -84,7 +84,8 @@ def main() -> int:
             seconds = summarize([run.processor for run in runs])
             rows.append((name, f"{told['checked']:,}", f"{rate['median']:,.0f}", f"{seconds['median']:.2f}", mib))
     print(table(("", "entries", "entries a second", "processor, s", "most memory, MiB"), rows))
-    print(f"\n{measured.machine()}; load {os.getloadavg()[0]:.1f}; {options.rounds} rounds, medians, caches warm.")
+    machine = measured.sentence(measured.machine())
+    print(f"\n{machine}; load {os.getloadavg()[0]:.1f}; {options.rounds} rounds, medians, caches warm.")
     return 0
 
 

@@ -181,10 +181,9 @@ def report(result: dict) -> str:
     total = sum(seconds for _part, seconds, _tasks in parts)
     shares = [[part, tasks or "", f"{seconds * 1000:.0f}", f"{seconds / total:.0%}"] for part, seconds, tasks in parts]
     loads = figures.summarize([run["load"] for runs in unchanged.values() for run in runs])
-    machine = result["machine"]
     conditions = (
-        f"{result['date']}, {len(ours)} unchanged runs of each, {result['suite']} hosts. {machine['cores']} cores of "
-        f"{machine['processor']}, {machine['memory_gib']} GiB, Linux {machine['kernel']}; load {loads}."
+        f"{result['date']}, {len(ours)} unchanged runs of each, {result['suite']} hosts. "
+        f"{measured.sentence(result['machine'])}; load {loads}."
     )
     lines = [
         figures.table(head, rows),
