@@ -36,8 +36,8 @@ _CGROUP = """\
 g=; while IFS= read -r l; do case $l in 0::*) g=${l#0::};; esac; done </proc/self/cgroup
 for d in /sys/fs/cgroup/unified /sys/fs/cgroup ''; do [ -f "$d$g/cgroup.procs" ] && break; done; g=${d:+$d$g}"""
 
-# Inside the scope. Parameters: command, cgroup outside. The list is read by the shell itself: a process of its own would
-# be in it, and to move one, even one that has ended, takes the kernel some milliseconds.
+# Inside the scope. Parameters: command, cgroup outside. The shell itself reads the list, as another process would be in
+# it, and to move one, even one that has ended, takes the kernel some milliseconds.
 _INNER = f"""\
 /bin/sh -c "$1"; r=$?; {_CGROUP}
 while read -r p; do [ "$p" = $$ ] || echo "$p" >"$2/cgroup.procs"; done 2>/dev/null <"$g/cgroup.procs"
