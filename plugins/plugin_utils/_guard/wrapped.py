@@ -154,7 +154,9 @@ class Wrapped:
 
     def _new_handler(self) -> ActionBase:
         action = self._action
-        task = action._task.copy()
+        # A copy of the parent would hold copies of all tasks of the play.
+        task = action._task.copy(exclude_parent=True)
+        task._parent = action._task._parent
         task.action = self.name
         task._resolved_action = self.name
         task.args = dict(self.args)
