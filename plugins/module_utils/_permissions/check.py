@@ -14,13 +14,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .._core.descriptors import raise_descriptor_limit
 from .._core.errors import DependencyError, IntegrityError, ValidationError
 from .entry import Entry
 from .judge import Finding, judge, judge_on_the_way, shown, trusted_owners
 from .report import Report
 from .resolve import Resolved, resolve
 from .rules import Rules, make_rules
-from .walk import raise_descriptor_limit, walk
+from .walk import walk
 
 __all__ = ["check_paths"]
 

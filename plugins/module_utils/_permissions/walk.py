@@ -7,26 +7,11 @@
 from __future__ import annotations
 
 import os
-import resource
 from collections.abc import Callable, Iterator
 
 from .entry import Entry
 
-__all__ = ["raise_descriptor_limit", "walk"]
-
-_DESCRIPTORS = 65536
-
-
-def raise_descriptor_limit() -> None:
-    """Let this process have as many descriptors as it may: each level of a tree takes two while it is listed.
-
-    In a tree that is deeper still, the directory at which they run out is told as trouble.
-    """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
+__all__ = ["walk"]
 
 def walk(
     top: Entry,
