@@ -13,6 +13,7 @@ from .entry import Entry
 
 __all__ = ["walk"]
 
+
 def walk(
     top: Entry,
     leave_out: Callable[[str, str], bool],

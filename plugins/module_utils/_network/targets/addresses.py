@@ -163,9 +163,13 @@ def _url(written: str, option: str) -> Endpoint:
         parts = urlsplit(written)
         port = parts.port
     except ValueError as error:
-        raise ValidationError(f"{option}: {written!r} is not a URL: {error}.", hint="Write https://host/path.") from None
+        raise ValidationError(
+            f"{option}: {written!r} is not a URL: {error}.", hint="Write https://host/path."
+        ) from None
     if parts.scheme not in _PORTS or not parts.hostname:
-        raise ValidationError(f"{option}: {written!r} is not a URL with http or https.", hint="Write https://host/path.")
+        raise ValidationError(
+            f"{option}: {written!r} is not a URL with http or https.", hint="Write https://host/path."
+        )
     if parts.username is not None:
         # The message must not show it.
         raise ValidationError(f"{option}: a URL with a user or password is refused.", hint="Probe without logging in.")

@@ -47,7 +47,8 @@ class Pattern:
             self._compiled = re.compile(text, re.MULTILINE)
         except (re.error, OverflowError, RecursionError) as error:
             raise ValidationError(
-                f"{option}: {text!r} is not a regular expression: {error}.", hint="Put \\ before ( ) [ ] { } * + ? . | $ ^."
+                f"{option}: {text!r} is not a regular expression: {error}.",
+                hint="Put \\ before ( ) [ ] { } * + ? . | $ ^.",
             ) from None
 
     def found_in(self, text: str) -> bool:

@@ -46,7 +46,7 @@ RULE_SETS: dict[str, dict[str, Any]] = {
     "open_ports": {
         "type": "tcp",
         "applies_to": ["host", "service"],
-        "ports": [22, 80, 443],
+        "default_ports": [22, 80, 443],
         "require": "any",
         "remediation": "Check that the services run and that the firewall lets them be reached.",
     },

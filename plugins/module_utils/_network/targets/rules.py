@@ -44,9 +44,11 @@ _NEED_PORT = ("tcp", "udp", "query")
 RECORDS = ("A", "AAAA", "PTR", "MX", "TXT", "SRV")
 PROTOCOLS = ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 _METHODS = ("GET", "HEAD")
+_MANY_PORTS = ("tcp", "udp")
 
 _OWN: dict[str, dict[str, Any]] = {
     "ports": {"type": "list", "elements": "int", "default": []},
+    "default_ports": {"type": "list", "elements": "int", "default": []},
     "require": {"type": "str", "choices": ["all", "any"], "default": "all"},
     "count": {"type": "int", "default": 1},
     "interval_ms": {"type": "int", "default": 100},
@@ -118,7 +120,9 @@ class Rule:
         endpoint = target.endpoint
         if endpoint.port:
             return [endpoint.port]
-        return [_DEFAULT_PORTS[self.type]] if self.type in _DEFAULT_PORTS else []
+        if self.type in _DEFAULT_PORTS:
+            return [_DEFAULT_PORTS[self.type]]
+        return list(self.options["default_ports"])
 
 
 def rules_spec() -> dict[str, Any]:
@@ -238,8 +242,11 @@ def _pattern(wish: Mapping[str, Any], option: str, where: str) -> Pattern | None
 
 
 def _check(options: dict[str, Any], kind: str, where: str) -> None:
-    for port in options["ports"]:
-        _number(where, "ports", port, 1, 65535)
+    for option in ("ports", "default_ports"):
+        for port in options[option]:
+            _number(where, option, port, 1, 65535)
+    if len(options["ports"]) > 1 and kind not in _MANY_PORTS:
+        raise ValidationError(f"{where}.ports: a rule of the type {kind} has one.", hint="Give a rule for each port.")
     _number(where, "count", options["count"], 1, 1000)
     _number(where, "interval_ms", options["interval_ms"], 1, 60000)
     _number(where, "size", options["size"], 16, 65000)
