@@ -18,7 +18,8 @@ description:
     echo requests tell whether it is the way, a filter, or the size of packets.
   - The score of a target is the mean of its checks by their weights. V(ok) is 100, V(degraded) 70, V(failed) and
     V(not_reached) are 0. The scores are rounded down.
-  - Patterns are checked before anything runs. A search that takes more than 0.1 seconds is given up, and the check fails.
+  - Patterns are checked before anything runs. A search that takes more than 0.1 seconds is given up; the check
+    fails then.
 extends_documentation_fragment:
   - scripts.toolkit.attributes.info
   - scripts.toolkit.attributes.bulk
@@ -184,8 +185,8 @@ options:
         type: str
       server:
         description:
-          - The name server that is asked, as O(targets[].address); V({TARGET}) is the target itself. By default those of
-            the host.
+          - The name server that is asked, as O(targets[].address); V({TARGET}) is the target itself. By default those
+            of the host.
         type: str
       expect:
         description: The answers, all of them, in any order. V(MX) is written as V(10 mail.example.com).
@@ -347,7 +348,8 @@ outcomes:
       description: V(EXCELLENT) from 90, V(GOOD) from 75, V(FAIR) from 60, V(CRITICAL) below.
       type: str
     fault:
-      description: The failed check of the lowest layer, C(layer), C(rule), C(kind), C(message), C(remediation); or null.
+      description:
+        - The failed check of the lowest layer, with C(layer), C(rule), C(kind), C(message) and C(remediation). Else null.
       type: dict
     layers:
       description: For each layer V(ok), V(failed), V(not_reached) or V(not_probed).

@@ -117,6 +117,7 @@ def _health(outcomes: Sequence[Mapping[str, Any]], least: int | None) -> dict[st
     first = below[0]
     fault = first["fault"]
     why = f": {fault['layer']}, {fault['message']}" if fault else "."
-    message = f"{len(below)} of {len(outcomes)} targets are below the score {least}. {first['item']} has {first['score']}{why}"
+    message = f"{len(below)} of {len(outcomes)} targets are below the score {least}."
+    message += f" {first['item']} has {first['score']}{why}"
     hint = fault["remediation"] if fault and fault["remediation"] else "See checks of outcomes."
     return UnavailableError(message, hint=hint, item=first["item"]).as_result()

@@ -21,8 +21,10 @@ async def tcp(job: Job) -> Seen:
 
 
 async def udp(job: Job) -> Seen:
-    """Send a packet to the ports, all at once. With something to ``send``, an answer is expected; without, silence is as
-    good as a port can show."""
+    """Send a packet to the ports, all at once.
+
+    With something to ``send``, an answer is expected; without, silence is as good as a port can show.
+    """
     return await _ports(job, _udp_port)
 
 
@@ -39,7 +41,7 @@ async def ask_udp(job: Job, port: int, data: bytes, what: str) -> tuple[bytes, f
         raise Broken("route", "unavailable", f"There is no way to {job.address.text}: {error.strerror}.") from None
     try:
         await loop.sock_sendall(asking, data)
-        return await clock.wait(loop.sock_recv(asking, 65536), "tcp", what, silent=True), clock.ms
+        return await clock.wait(loop.sock_recv(asking, 65536), "tcp", what), clock.ms
     finally:
         asking.close()
 

@@ -82,7 +82,7 @@ class Clock:
         """Seconds that are left, never less than a millisecond."""
         return max(0.001, self.seconds - (time.perf_counter() - self._began))
 
-    async def wait(self, awaited: Awaitable[_Result], layer: str, what: str, silent: bool = False) -> _Result:
+    async def wait(self, awaited: Awaitable[_Result], layer: str, what: str) -> _Result:
         """Return the result of ``awaited``.
 
         :param what: did not come, for the message.

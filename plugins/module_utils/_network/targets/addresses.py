@@ -113,8 +113,9 @@ def parse_network(text: object, option: str = "address") -> Network:
 
 
 def parse_endpoint(text: object, option: str = "address") -> Endpoint:
-    """Return the host, port, scheme and path of an address, a name, ``host:port``, ``[2001:db8::1]:port``, or a URL with
-    http or https (whose port is never 0).
+    """Return the host, port, scheme and path of an address, a name, ``host:port``, ``[2001:db8::1]:port``, or a URL.
+
+    A URL has http or https, and its port is never 0.
 
     :raises ValidationError: it is none of these, or a URL with a user or password.
     """
