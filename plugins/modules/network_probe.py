@@ -349,7 +349,7 @@ outcomes:
       type: str
     fault:
       description:
-        - The failed check of the lowest layer, with C(layer), C(rule), C(kind), C(message) and C(remediation). Else null.
+        - The failed check of the lowest layer, with C(layer), C(rule), C(kind), C(message), C(remediation); or null.
       type: dict
     layers:
       description: For each layer V(ok), V(failed), V(not_reached) or V(not_probed).
