@@ -51,7 +51,14 @@ class ProbeLab:
                 self.inside(where, "ip", "address", "add", f"fd77:{number}::{last}/64", "dev", device, "nodad")
                 self.inside(where, "ip", "link", "set", device, "up")
             self.routes(end, number)
-        self.inside("router", "sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
+        self.inside(
+            "router",
+            "sysctl",
+            "-qw",
+            "net.ipv4.ip_forward=1",
+            "net.ipv4.icmp_ratelimit=0",
+            "net.ipv6.conf.all.forwarding=1",
+        )
         self.resolve_by("10.77.2.2")
         self._serving = subprocess.Popen(
             ["ip", "netns", "exec", self.spaces["server"], sys.executable, str(HERE / "probe_servers.py"),
@@ -91,7 +98,7 @@ class ProbeLab:
     def filter(self, name: str, *rules: str, hook: str = "input") -> None:
         """Load a firewall of these nft rules on one hook."""
         body = "\n".join(rules)
-        text = f"table inet lab {{ chain lab {{ type filter hook {hook} priority 0; {body} }} }}"
+        text = f"table inet lab {{ chain lab {{ type filter hook {hook} priority 0\n{body}\n}}\n}}\n"
         self.inside(name, "nft", "-f", "-", input=text)
 
     def heal(self) -> None:
