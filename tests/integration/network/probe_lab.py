@@ -19,6 +19,16 @@ __all__ = ["ProbeLab"]
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
+_PROBE = """
+import json, sys
+from ansible_collections.scripts.toolkit.plugins.module_utils._core.errors import ToolkitError
+from ansible_collections.scripts.toolkit.plugins.module_utils._network.probe.engine import probe
+try:
+    result = probe(json.load(sys.stdin))
+except ToolkitError as error:
+    result = error.as_result()
+json.dump(result, sys.stdout)
+"""
 NAMES = ("www.lab.test", "old.lab.test", "six.lab.test")
 
 
@@ -116,17 +126,15 @@ class ProbeLab:
             self.inside(name, "ip", "neighbour", "flush", "all")
         self.resolve_by("10.77.2.2")
 
-    def probe(self, **options) -> dict:
-        """Return the result of a probe from the client."""
-        program = self.directory / "probe.py"
-        program.write_text(
-            "import json, sys\n"
-            "from ansible_collections.scripts.toolkit.plugins.module_utils._network.probe.engine import probe\n"
-            "json.dump(probe(json.load(sys.stdin)), sys.stdout)\n",
-            encoding="utf-8",
-        )
+    def probe(self, *become: str, **options) -> dict:
+        """Return the result of a probe from the client, run by way of the command ``become``.
+
+        A failure is its result, as the module would end.
+        """
         wanted = {"timeout": 1.0, "concurrency": 512, **options}
+        return json.loads(self.python(_PROBE, *become, input=json.dumps(wanted)))
+
+    def python(self, program: str, *become: str, **kwargs) -> str:
+        """Return what a program prints in the client."""
         environment = {**os.environ, "PYTHONPATH": str(ROOT.parents[2])}
-        return json.loads(
-            self.inside("client", sys.executable, program, input=json.dumps(wanted), env=environment).stdout
-        )
+        return self.inside("client", *become, sys.executable, "-c", program, env=environment, **kwargs).stdout

@@ -7,25 +7,12 @@
 from __future__ import annotations
 
 import pytest
-from probe_lab import ProbeLab
 from probe_servers import PORTS, SSH_FINGERPRINT
 
 HOST = "10.77.2.2"
 PING = {"type": "icmp"}
 TCP = {"type": "tcp"}
 HTTP = {"type": "http"}
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory):
-    with ProbeLab(tmp_path_factory.mktemp("lab")) as made:
-        yield made
-
-
-@pytest.fixture(autouse=True)
-def healed(lab):
-    yield
-    lab.heal()
 
 
 def target(address, port=None, **wish):
