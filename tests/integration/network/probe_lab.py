@@ -76,6 +76,7 @@ class ProbeLab:
             stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         assert self._serving.stdout.readline() == "serving\n"
+        self.settle()
         return self
 
     def __exit__(self, *_error) -> None:
@@ -125,6 +126,12 @@ class ProbeLab:
         for name in self.spaces:
             self.inside(name, "ip", "neighbour", "flush", "all")
         self.resolve_by("10.77.2.2")
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until both protocols pass: neighbour discovery begins some time after a link is up."""
+        for address in ("10.77.2.2", "fd77:2::2"):
+            self.inside("client", "ping", "-q", "-c", "1", "-i", "0.2", "-W", "1", "-w", "20", address)
 
     def probe(self, *become: str, **options) -> dict:
         """Return the result of a probe from the client, run by way of the command ``become``.
