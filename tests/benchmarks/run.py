@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-ALL = ("audit", "provision", "permissions", "guard")
+ALL = ("audit", "provision", "permissions", "guard", "network")
 
 
 def main(arguments: list[str]) -> int:

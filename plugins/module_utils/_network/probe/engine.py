@@ -21,7 +21,7 @@ from ..targets.rules import Rule, make_rules, rules_for
 from ..targets.targets import Target, make_targets
 from .climb import probe_target
 from .echo import MOST_HOSTS
-from .job import Context
+from .job import Context, Slots
 from .kernel import Kernel
 from .pinger import Pinger
 from .resolver import Resolver
@@ -92,7 +92,7 @@ async def _probe_all(
     most = max(1, min(options["concurrency"], raise_descriptor_limit() - _RESERVED))
     kernel, pinger = Kernel(), Pinger()
     try:
-        context = Context(kernel, pinger, Resolver(kernel, options["timeout"]), asyncio.Semaphore(most), start)
+        context = Context(kernel, pinger, Resolver(kernel, options["timeout"]), Slots(most), start)
         _prepare(context, rules)
         return await asyncio.gather(*(probe_target(context, target, applying) for target, applying in pairs))
     finally:

@@ -52,6 +52,7 @@ class Kernel:
         self._socket.bind((0, 0))
         self._socket.settimeout(5)
         self._sequence = 0
+        self._names: dict[int, str] = {}
 
     def close(self) -> None:
         self._socket.close()
@@ -70,7 +71,7 @@ class Kernel:
             found = _attributes(answer[_ROUTE.size :])
             index = struct.unpack("=i", found[_RTA_OIF])[0] if _RTA_OIF in found else 0
             return Route(
-                interface=_name_of(index),
+                interface=self._name_of(index),
                 gateway=_unpack(found.get(_RTA_GATEWAY)),
                 source=_unpack(found.get(_RTA_PREFSRC)),
                 local=fields[7] == _RTN_LOCAL,
@@ -88,11 +89,19 @@ class Kernel:
         ):
             fields = _NEIGHBOUR.unpack_from(answer)
             found = _attributes(answer[_NEIGHBOUR.size :])
-            if found.get(_RTA_DST) == packed and _name_of(fields[3]) == route.interface:
+            if found.get(_RTA_DST) == packed and self._name_of(fields[3]) == route.interface:
                 states.append(fields[4])
         if states[-1] & _UNANSWERED:
             return "silent"
         return "answers" if states[-1] & _REACHED else "unknown"
+
+    def _name_of(self, index: int) -> str:
+        if index not in self._names:
+            try:
+                self._names[index] = socket.if_indextoname(index)
+            except OSError:
+                return ""
+        return self._names[index]
 
     def _ask(self, kind: int, flags: int, body: bytes) -> Iterator[bytes]:
         self._sequence += 1
@@ -127,13 +136,6 @@ def _unpack(packed: bytes | None) -> str:
     if not packed:
         return ""
     return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed)
-
-
-def _name_of(index: int) -> str:
-    try:
-        return socket.if_indextoname(index)
-    except OSError:
-        return ""
 
 
 def _attribute(kind: int, value: bytes) -> bytes:
