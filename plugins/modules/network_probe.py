@@ -110,7 +110,8 @@ options:
       success_pattern:
         description:
           - A regular expression that must be found in the first 16384 characters of what the far side says, the body of
-            a page, a banner, the answers of a name server (a line each), or the output of a command.
+            a page, a banner, the answers of a name server (a line each), or the output of a command. Of V(icmp) and
+            V(tcp), it is the message of the check.
         type: str
       error_pattern:
         description: A regular expression that must not be found there.

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Union
 
 from ..._core.errors import ToolkitError
+from ..._core.outcomes import error_from_os
 from ..targets.addresses import Address
 from ..targets.rules import Rule
 from ..targets.targets import Target
@@ -19,7 +20,7 @@ from . import echo, http, names, ports, services, ssh, tls
 from .evidence import explain_silence
 from .job import Context, Job
 from .kernel import Route
-from .talk import Broken, Clock, Seen
+from .talk import Broken, Clock, Seen, reason
 from .verdict import SCORES, fault_of, grade, layers_of, score_of
 
 __all__ = ["probe_target"]
@@ -138,6 +139,9 @@ class _Climb:
             return broken
         except ToolkitError as error:
             return Broken(job.rule.layer, error.kind, error.message)
+        except OSError as error:
+            # Such as a firewall of this host that forbids to send: it must not keep the others from being probed.
+            return Broken(job.rule.layer, error_from_os(error).kind, f"{reason(error)}.")
 
     def _judge_silent_echo(self) -> None:
         """Where echo requests alone get no answer, they are filtered; where nothing does, the rest was not reached."""

@@ -44,7 +44,8 @@ async def ping(job: Job) -> Seen:
     if loss and loss >= options["fail_loss"]:
         raise Broken("route", "unavailable", f"{loss:g} % of {count} echo requests were lost.", **facts)
     degraded = f"{loss:g} % of {count} echo requests were lost." if loss and loss >= options["warn_loss"] else ""
-    return Seen(f"{len(times)} of {count} echo replies, {average:g} ms.", "", average, facts, degraded)
+    message = f"{len(times)} of {count} echo replies, {average:g} ms."
+    return Seen(message, message, average, facts, degraded)
 
 
 async def discover(job: Job) -> Seen:

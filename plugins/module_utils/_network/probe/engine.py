@@ -33,10 +33,11 @@ __all__ = ["probe"]
 _RESERVED = 64
 """Descriptors that are left for what is no probe: files of Python, pipes of commands, sockets of the call."""
 
-_Start = Callable[..., Awaitable[asyncio.subprocess.Process]]
 
-
-def probe(options: Mapping[str, Any], start: _Start = asyncio.create_subprocess_exec) -> dict[str, Any]:
+def probe(
+    options: Mapping[str, Any],
+    start: Callable[..., Awaitable[asyncio.subprocess.Process]] = asyncio.create_subprocess_exec,
+) -> dict[str, Any]:
     """Probe all targets and return the result of the module.
 
     :param options: ``targets``, ``rules``, ``rule_sets``, ``timeout`` (seconds), ``concurrency`` and ``minimum_score``.
@@ -87,7 +88,10 @@ def _check_networks(pairs: Sequence[tuple[Target, list[Rule]]]) -> None:
 
 
 async def _probe_all(
-    pairs: Sequence[tuple[Target, list[Rule]]], rules: Sequence[Rule], options: Mapping[str, Any], start: _Start
+    pairs: Sequence[tuple[Target, list[Rule]]],
+    rules: Sequence[Rule],
+    options: Mapping[str, Any],
+    start: Callable[..., Any],
 ) -> list[dict[str, Any]]:
     most = max(1, min(options["concurrency"], raise_descriptor_limit() - _RESERVED))
     kernel, pinger = Kernel(), Pinger()

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from urllib.parse import urljoin
 
@@ -110,7 +111,7 @@ def _request(method: str, endpoint: Endpoint) -> bytes:
 async def _status(stream: Stream) -> int:
     line = await stream.line("application", "HTTP answer")
     parts = line.split(" ", 2)
-    if not line.startswith("HTTP/1.") or len(parts) < 2 or not (parts[1].isdigit() and len(parts[1]) == 3):
+    if not line.startswith("HTTP/1.") or len(parts) < 2 or not re.fullmatch(r"[0-9]{3}", parts[1]):
         raise Broken("application", "integrity", f"The answer is no HTTP: {line[:80]!r}.")
     return int(parts[1])
 
@@ -135,12 +136,13 @@ async def _body(stream: Stream, headers: dict[str, str]) -> bytes:
     if headers.get("transfer-encoding", "").lower() == "chunked":
         return await _chunks(stream)
     length = headers.get("content-length", "")
-    wanted = min(int(length), MOST_TEXT) if length.isdigit() else MOST_TEXT
+    known = bool(re.fullmatch(r"[0-9]{1,18}", length))
+    wanted = min(int(length), MOST_TEXT) if known else MOST_TEXT
     body = b""
     while len(body) < wanted:
         more = await stream.some("application", "HTTP body")
         if not more:
-            if length.isdigit():
+            if known:
                 raise Broken("application", "integrity", f"The body ends after {len(body)} of {length} bytes.")
             break
         body += more
@@ -151,10 +153,9 @@ async def _chunks(stream: Stream) -> bytes:
     body = b""
     while len(body) < MOST_TEXT:
         line = (await stream.line("application", "HTTP chunk")).partition(";")[0].strip()
-        try:
-            size = int(line, 16)
-        except ValueError:
-            raise Broken("application", "integrity", f"A chunk has no right size: {line[:20]!r}.") from None
+        if not re.fullmatch(r"[0-9A-Fa-f]{1,16}", line):
+            raise Broken("application", "integrity", f"A chunk has no right size: {line[:20]!r}.")
+        size = int(line, 16)
         if size == 0:
             break
         body += await stream.exactly(min(size, MOST_TEXT), "application", "HTTP body")

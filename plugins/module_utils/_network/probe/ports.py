@@ -70,7 +70,8 @@ async def _ports(job: Job, one_port: Callable[[Job, int], Awaitable[tuple[str, f
     answers = [result for result in found if not isinstance(result, Broken)]
     text = "".join(answer for answer, _ms in answers)
     times = [ms for _answer, ms in answers if ms is not None]
-    return Seen(f"{len(open_ports)} of {len(ports)} ports are open.", text, max(times, default=None), facts)
+    message = f"{len(open_ports)} of {len(ports)} ports are open."
+    return Seen(message, text or message, max(times, default=None), facts)
 
 
 async def _tcp_port(job: Job, port: int) -> tuple[str, float]:

@@ -7,7 +7,10 @@
 from __future__ import annotations
 
 import asyncio
+import random
+import socket
 import sys
+import threading
 
 import pytest
 
@@ -225,3 +228,42 @@ def test_nothing_is_probed_if_something_is_wrong(servers):
     with pytest.raises(ToolkitError):
         probe(options)
     assert not (servers.directory / "ran").exists()
+
+
+@pytest.mark.parametrize("kind", ["http", "ssh", "smtp", "imap", "tls", "query"])
+def test_whatever_a_server_sends_is_a_result(kind):
+    """Noise that begins as it should, cut anywhere; whatever it is, the call ends with a check that failed or not."""
+    begins = {
+        "http": [
+            b"HTTP/1.1 200 OK\r\n\r\n",
+            b"HTTP/1.1 \xc2\xb2\r\n",
+            b"HTTP/1.1 200 OK\r\nContent-Length: \xc2\xb2\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\n",
+        ],
+        "ssh": [
+            b"SSH-2.0-x\r\n\0\0\0\x0c\x0a\x14",
+            b"SSH-2.0-x\r\n\0\0\0\x02\xff\x14",
+            b"SSH-2.0-x\r\n\xff\xff\xff\xff",
+        ],
+        "smtp": [b"220-\xff\r\n220 x\r\n250\r\n"],
+        "imap": [b"* OK\r\na1\r\n"],
+    }
+    noise = random.Random(kind)
+    answers = [start + noise.randbytes(noise.randrange(60)) for start in begins.get(kind, [b""]) for _time in range(15)]
+
+    def serve(listener):
+        for answer in answers:
+            connection, _address = listener.accept()
+            with connection:
+                connection.sendall(answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,))
+        thread.start()
+        port = listener.getsockname()[1]
+        rule = {"type": kind, "timeout": 0.3}
+        for _answer in answers:
+            target = {"address": "127.0.0.1", "port": port}
+            result = probe({"targets": [target], "rules": [rule], "timeout": 1.0, "concurrency": 5})
+            assert result["outcomes"][0]["checks"][0]["status"] in ("ok", "failed")
+        thread.join()
