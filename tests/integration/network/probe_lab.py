@@ -120,6 +120,7 @@ class ProbeLab:
             self.inside(name, "ip", "link", "set", device, "up")
         self.inside("client", "ip", "route", "flush", "type", "prohibit")
         for end, number in (("client", 1), ("server", 2)):
+            self.inside(end, "ip", "address", "replace", f"10.77.{number}.2/24", "dev", "eth0")
             self.inside(end, "ip", "address", "replace", f"fd77:{number}::2/64", "dev", "eth0", "nodad")
             self.routes(end, number)
         self.inside("router", "ip", "address", "replace", "fd77:1::1/64", "dev", "to-client", "nodad")

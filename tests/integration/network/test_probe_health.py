@@ -60,6 +60,29 @@ def test_a_healthy_mesh_raises_no_alarm(lab):
     assert found == {"targets": 6 * ROUNDS, "ok": 6 * ROUNDS, "faults": 0, "score": 100 * ROUNDS}
 
 
+def test_a_host_that_has_only_ipv6_is_well(lab):
+    lab.inside("client", "ip", "-4", "address", "flush", "dev", "eth0")
+    lab.resolve_by("fd77:2::2")
+    targets = [
+        {"name": name, "address": f"{name}.lab.test", "type": "service", "port": PORTS["well"]}
+        for name in ("www", "six")
+    ]
+    rules = [{"type": "icmp"}, {"type": "http"}]
+    result = lab.probe(targets=[*targets, {"name": "old", "address": "old.lab.test", "port": 80}], rules=rules)
+    www, six, old = result["outcomes"]
+    assert (www["fault"], www["addresses"]) == (None, ["fd77:2::2", "10.77.2.2"])
+    assert (six["fault"], six["addresses"]) == (None, ["fd77:2::2"])
+    assert (old["fault"]["layer"], old["addresses"]) == ("route", ["10.77.2.2"])
+
+
+def test_many_names_are_looked_up_with_few_descriptors(lab):
+    targets = [{"address": f"n{number}.lab.test", "port": 80} for number in range(300)]
+    result = lab.probe("prlimit", "--nofile=256:256", targets=targets, rules=[{"type": "tcp"}], timeout=10.0)
+    assert {outcome["fault"]["message"].partition(" ")[2] for outcome in result["outcomes"]} == {
+        f"does not exist (NXDOMAIN from {HOST})."
+    }
+
+
 @pytest.mark.parametrize(
     ("address", "alive"), [(HOST, True), ("fd77:2::2", True), ("10.77.1.99", False), ("10.77.2.99", False)]
 )

@@ -108,7 +108,8 @@ class _Climb:
         addresses, dns_ms = [host], None
         if not isinstance(host, Address):
             clock = Clock(0)
-            addresses = await self._context.resolver.lookup(host)
+            async with self._context.slots:
+                addresses = await self._context.resolver.lookup(host)
             dns_ms = clock.ms
             self.passed.add("dns")
         for job in self.jobs:

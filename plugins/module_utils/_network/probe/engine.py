@@ -32,6 +32,8 @@ __all__ = ["probe"]
 
 _RESERVED = 64
 """Descriptors that are left for what is no probe: files of Python, pipes of commands, sockets of the call."""
+_EACH = 3
+"""Descriptors that one check has open at most: two questions to a name server, or what a command has."""
 
 
 def probe(
@@ -93,7 +95,7 @@ async def _probe_all(
     options: Mapping[str, Any],
     start: Callable[..., Any],
 ) -> list[dict[str, Any]]:
-    most = max(1, min(options["concurrency"], raise_descriptor_limit() - _RESERVED))
+    most = max(1, min(options["concurrency"], (raise_descriptor_limit() - _RESERVED) // _EACH))
     kernel, pinger = Kernel(), Pinger()
     try:
         context = Context(kernel, pinger, Resolver(kernel, options["timeout"]), Slots(most), start)

@@ -72,7 +72,7 @@ async def _echo(context: Context, address: Address, size: int) -> bool | None:
     """Return whether an echo request is answered; ``None`` where this user may send none, or not of this size."""
     try:
         echoes = await asyncio.gather(*(context.pinger.echo(address, size, _PATIENCE) for _try in range(_TRIES)))
-    except PermissionDenied:
+    except (PermissionDenied, OSError):
         return None
     if any(echo.ms is not None for echo in echoes):
         return True

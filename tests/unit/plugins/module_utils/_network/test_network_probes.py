@@ -7,8 +7,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import random
 import socket
+import subprocess
 import sys
 import threading
 
@@ -204,14 +207,35 @@ def test_the_score_can_be_computed_again_from_the_result(servers):
 
 
 def test_a_thousand_targets_fit_into_few_descriptors(servers):
+    """They listen on 127.0.0.1 only, so one is well and all others refuse."""
     targets = [
         {"address": f"127.0.{number // 250}.{number % 250 + 1}", "port": servers.ports["well"]}
         for number in range(1000)
     ]
-    # They listen on 127.0.0.1 only, so one is well and all others refuse.
-    result = probe({"targets": targets, "rules": [{"type": "tcp"}], "timeout": 5.0, "concurrency": 10})
-    assert result["counts"] == {"targets": 1000, "ok": 1, "degraded": 0, "failed": 999}
-    assert {outcome["fault"]["layer"] for outcome in result["outcomes"][1:]} == {"tcp"}
+    rules = [
+        {"type": "tcp", "applies_to": ["host"], "default_ports": [servers.ports["well"]]},
+        {"type": "command", "argv": ["true"], "targets": [target["address"] for target in targets[:100]]},
+    ]
+    wanted = {"targets": targets, "rules": rules, "timeout": 20.0, "concurrency": 512}
+    program = (
+        "import json, resource, sys\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))\n"
+        "from ansible_collections.scripts.toolkit.plugins.module_utils._network.probe.engine import probe\n"
+        "json.dump(probe(json.load(sys.stdin)), sys.stdout)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        input=json.dumps(wanted),
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
+    )
+    outcomes = json.loads(done.stdout)["outcomes"]
+    assert outcomes[0]["fault"] is None
+    assert [outcome["fault"]["layer"] for outcome in outcomes[1:]] == ["tcp"] * 999
+    assert "Too many open files" not in done.stdout
 
 
 def test_nothing_is_probed_if_something_is_wrong(servers):
