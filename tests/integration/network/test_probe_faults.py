@@ -52,6 +52,12 @@ def black_hole(lab):
     lab.filter("router", "meta length > 1300 drop", hook="forward")
 
 
+def clamped(lab):
+    """The same path, but routers tell both ends of it, as those of tunnels do: no fault."""
+    size = "tcp flags syn tcp option maxseg size set 1200"
+    lab.filter("router", size, "meta length > 1300 drop", hook="forward")
+
+
 def no_echo(lab):
     lab.filter("server", "icmp type echo-request drop")
 
@@ -101,6 +107,13 @@ FAULTS = {
     "a router that drops everything": (all_dropped, target(HOST, "well"), [HTTP], "route", "Nothing comes back"),
     "asymmetric loss": (one_way, target(HOST), [PING | {"count": 20, "interval_ms": 10}], "route", "70 %"),
     "MTU black hole": (black_hole, target(HOST, "large"), [HTTP], "route", "MTU"),
+    "slow answer over a path with a small MTU": (
+        clamped,
+        target(HOST, "slow"),
+        [HTTP | {"timeout": 0.3}],
+        "application",
+        "No HTTP answer",
+    ),
     "echo filtered": (no_echo, target(HOST, "well"), [PING, HTTP], "application", "filtered"),
     "port dropped": (dropped, target(HOST, "well"), [HTTP], "tcp", "filtered"),
     "port dropped, IPv6": (dropped, target("fd77:2::2", "well"), [HTTP], "tcp", "filtered"),

@@ -136,7 +136,7 @@ class _Climb:
                 return _judge(job.rule, await _PROBES[job.rule.type](job))
         except Broken as broken:
             if broken.silent and self._route and job.rule.type != "command" and broken.layer != "dns":
-                return await explain_silence(self._context, job.address, self._route, broken)
+                return await explain_silence(job, self._route, broken)
             return broken
         except ToolkitError as error:
             return Broken(job.rule.layer, error.kind, error.message)

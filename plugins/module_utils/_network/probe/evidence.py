@@ -10,68 +10,85 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import socket
+from typing import NamedTuple
 
 from ..._core.errors import PermissionDenied
-from ..targets.addresses import Address
-from .job import Context
+from .job import Job
 from .kernel import Route
-from .talk import Broken
+from .talk import Broken, Clock, connect
 
 __all__ = ["explain_silence"]
 
 _PATIENCE = 1.0
 _TRIES = 3
-_SMALL, _LARGE = 32, 1472
-"""Bytes of data; the large one fills a packet of 1500 bytes with IPv4."""
-_HEADERS = {4: 28, 6: 48}
+_SMALL = 32
+_MTU = 1500
 
 
-async def explain_silence(context: Context, address: Address, route: Route, broken: Broken) -> Broken:
+class _Headers(NamedTuple):
+    """Bytes of headers beside the data: of TCP with time stamps, and of ICMP, each with those of IP."""
+
+    tcp: int
+    icmp: int
+
+
+_HEADERS = {4: _Headers(20 + 32, 20 + 8), 6: _Headers(40 + 32, 40 + 8)}
+
+
+async def explain_silence(job: Job, route: Route, broken: Broken) -> Broken:
     """Return what a :class:`Broken` that is silent says, after all that is known of the way to the address."""
     if route.down:
         return _route(broken, f"The link {route.interface} is down.", final=True)
     if route.local:
         return broken
-    if broken.layer in ("tcp", "route"):
-        first_hop = route.gateway or address.text
-        neighbour = context.kernel.neighbour(address, route)
-        if neighbour == "silent":
-            why = f"{first_hop} on {route.interface} does not answer for its link address."
-            return _route(broken, why, final=True)
-        if broken.layer == "tcp":
-            return await _whether_reached(context, address, route, broken, neighbour)
-        return broken
-    return await _whether_large_packets_pass(context, address, broken)
-
-
-async def _whether_reached(context: Context, address: Address, route: Route, broken: Broken, neighbour: str) -> Broken:
-    answered = await _echo(context, address, _SMALL)
-    if answered is None or answered:
-        if answered:
-            broken.message += " The host answers echo requests, so the port is filtered."
-        return broken
-    if not route.gateway and neighbour == "answers":
-        broken.message += f" The host is on the link {route.interface}, so its packets are filtered."
-        return broken
-    return _route(broken, f"Nothing comes back from {address.text}.")
-
-
-async def _whether_large_packets_pass(context: Context, address: Address, broken: Broken) -> Broken:
-    """After a connection was made and nothing more came: packets of full size may be lost on the way."""
-    size = _LARGE if address.version == 4 else _LARGE + _HEADERS[4] - _HEADERS[6]
-    small, large = await asyncio.gather(_echo(context, address, _SMALL), _echo(context, address, size))
-    if small and large is False:
-        whole = size + _HEADERS[address.version]
-        return _route(
-            broken, f"Packets of {whole} bytes get no answer, small ones do: the path loses what is over its MTU."
-        )
+    if broken.layer not in ("tcp", "route"):
+        return await _whether_large_packets_pass(job, broken)
+    neighbour = job.context.kernel.neighbour(job.address, route)
+    if neighbour == "silent":
+        first_hop = route.gateway or job.address.text
+        why = f"{first_hop} on {route.interface} does not answer for its link address."
+        return _route(broken, why, final=True)
+    if broken.layer == "tcp":
+        return await _whether_reached(job, route, broken, neighbour)
     return broken
 
 
-async def _echo(context: Context, address: Address, size: int) -> bool | None:
+async def _whether_reached(job: Job, route: Route, broken: Broken, neighbour: str) -> Broken:
+    answered = await _echo(job, _SMALL)
+    if answered:
+        broken.message += " The host answers echo requests, so the port is filtered."
+    elif answered is False and not route.gateway and neighbour == "answers":
+        broken.message += f" The host is on the link {route.interface}, so its packets are filtered."
+    elif answered is False:
+        return _route(broken, f"Nothing comes back from {job.address.text}.")
+    return broken
+
+
+async def _whether_large_packets_pass(job: Job, broken: Broken) -> Broken:
+    """After a connection was made and nothing more came: packets of full size may be lost on the way.
+
+    Full size is what both ends agreed upon, so that a path where the MSS is clamped is no black hole.
+    """
+    headers = _HEADERS[job.address.version]
+    try:
+        with await connect(job.address, job.port, Clock(_PATIENCE)) as connection:
+            segment = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG)
+    except Broken:
+        return broken
+    whole = min(segment + headers.tcp, _MTU)
+    small, large = await asyncio.gather(_echo(job, _SMALL), _echo(job, whole - headers.icmp))
+    if small and large is False:
+        why = f"Packets of {whole} bytes get no answer, small ones do: the path loses what is over its MTU."
+        return _route(broken, why)
+    return broken
+
+
+async def _echo(job: Job, size: int) -> bool | None:
     """Return whether an echo request is answered; ``None`` where this user may send none, or not of this size."""
     try:
-        echoes = await asyncio.gather(*(context.pinger.echo(address, size, _PATIENCE) for _try in range(_TRIES)))
+        pinger = job.context.pinger
+        echoes = await asyncio.gather(*(pinger.echo(job.address, size, _PATIENCE) for _try in range(_TRIES)))
     except (PermissionDenied, OSError):
         return None
     if any(echo.ms is not None for echo in echoes):
