@@ -64,7 +64,7 @@ def test_private_utilities_say_what_they_offer(path: Path) -> None:
     offered = [ast.literal_eval(node.value) for node in assigned if getattr(node.targets[0], "id", "") == "__all__"]
     assert len(offered) == 1
     walked = list(ast.walk(tree(path)))
-    defined = {node.name for node in walked if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+    defined = {node.name for node in walked if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))}
     defined |= {node.id for node in walked if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
     defined |= {
         alias.asname or alias.name for node in walked if isinstance(node, ast.ImportFrom) for alias in node.names
