@@ -22,7 +22,9 @@ import resource
 import socket
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
@@ -40,6 +42,25 @@ ROOT = Path(__file__).resolve().parents[3]
 def addresses(count: int) -> list[str]:
     """Return as many addresses of this machine."""
     return [f"127.1.{number // 250}.{number % 250 + 1}" for number in range(count)]
+
+
+@contextmanager
+def listening() -> Iterator[int]:
+    """Take connections on all addresses, and close them at once; gives the port."""
+
+    def take() -> None:
+        while True:
+            try:
+                server.accept()[0].close()
+            except OSError:
+                return
+
+    with socket.create_server(("0.0.0.0", 0), backlog=4096) as server:
+        thread = threading.Thread(target=take)
+        thread.start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()
 
 
 def probe_file(path: str) -> dict:
@@ -85,8 +106,7 @@ def ports(directory: Path, count: int, rounds: int) -> list[tuple]:
     """Beside nmap."""
     listed = directory / "addresses"
     listed.write_text("".join(f"{address}\n" for address in addresses(count)), encoding="ascii")
-    with socket.create_server(("0.0.0.0", 0), backlog=4096) as server:
-        port = server.getsockname()[1]
+    with listening() as port:
         targets = [{"address": address, "port": port} for address in addresses(count)]
         options = {"targets": targets, "rules": [{"type": "tcp"}]}
         theirs = ["nmap", "-T5", "-n", "-Pn", "-sT", "-p", str(port), "--host-timeout", "60s",
@@ -96,8 +116,7 @@ def ports(directory: Path, count: int, rounds: int) -> list[tuple]:
 
 def wait_for(directory: Path, rounds: int) -> list[tuple]:
     """Beside a loop of tasks."""
-    with socket.create_server(("0.0.0.0", 0), backlog=4096) as server:
-        port = server.getsockname()[1]
+    with listening() as port:
         mark = {"ansible.builtin.debug": {"msg": "MARK {{ now().timestamp() }}"}}
         loop = {
             "ansible.builtin.wait_for": {"host": "{{ item }}", "port": port, "timeout": _TIMEOUT},

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Union
@@ -20,7 +19,7 @@ from . import echo, http, names, ports, services, ssh, tls
 from .evidence import explain_silence
 from .job import Context, Job
 from .kernel import Route
-from .talk import Broken, Clock, Seen, reason
+from .talk import Broken, Clock, Seen, reason, together
 from .verdict import SCORES, fault_of, grade, layers_of, score_of
 
 __all__ = ["probe_target"]
@@ -123,7 +122,7 @@ class _Climb:
 
     async def _run(self, *layers: str) -> None:
         places = [place for place, job in enumerate(self.jobs) if job.rule.layer in layers]
-        for place, found in zip(places, await asyncio.gather(*(self._attempt(self.jobs[place]) for place in places))):
+        for place, found in zip(places, await together([self._attempt(self.jobs[place]) for place in places])):
             self.found[place] = found
 
     async def _attempt(self, job: Job) -> _Found:

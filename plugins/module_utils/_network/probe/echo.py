@@ -11,7 +11,7 @@ import os
 
 from .job import Job
 from .pinger import Echo
-from .talk import Broken, Seen
+from .talk import Broken, Seen, together
 
 __all__ = ["MOST_HOSTS", "discover", "ping"]
 
@@ -76,7 +76,7 @@ async def _series(job: Job, count: int, interval: float) -> list[Echo]:
         await asyncio.sleep(number * interval)
         return await job.context.pinger.echo(job.address, options["size"], job.rule.timeout)
 
-    return await asyncio.gather(*(one(number) for number in range(count)))
+    return await together([one(number) for number in range(count)])
 
 
 def _neighbours(echoes: list[Echo]) -> list[tuple[Echo, Echo]]:

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from .job import Job
-from .talk import Broken, Seen, connect, udp_socket
+from .talk import Broken, Seen, connect, together, udp_socket
 
 __all__ = ["ask_udp", "tcp", "udp"]
 
@@ -49,14 +49,14 @@ async def ask_udp(job: Job, port: int, data: bytes, what: str) -> tuple[bytes, f
 async def _ports(job: Job, one_port: Callable[[Job, int], Awaitable[tuple[str, float | None]]]) -> Seen:
     ports = job.rule.ports_of(job.target)
 
-    async def in_its_turn(port: int) -> tuple[str, float | None]:
-        async with job.context.slots:
-            return await one_port(job, port)
+    async def in_its_turn(port: int) -> tuple[str, float | None] | Broken:
+        try:
+            async with job.context.slots:
+                return await one_port(job, port)
+        except Broken as broken:
+            return broken
 
-    found = await asyncio.gather(*(in_its_turn(port) for port in ports), return_exceptions=True)
-    for result in found:
-        if isinstance(result, BaseException) and not isinstance(result, Broken):
-            raise result
+    found = await together([in_its_turn(port) for port in ports])
     open_ports = [port for port, result in zip(ports, found) if not isinstance(result, Broken)]
     broken = [result for result in found if isinstance(result, Broken)]
     facts = {"open": open_ports, "closed": [port for port in ports if port not in open_ports]}

@@ -12,14 +12,14 @@ import os
 import socket
 import ssl
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from ..targets.addresses import Address, sockaddr
 from ..targets.patterns import MOST_TEXT
 
-__all__ = ["UNREACHABLE", "Broken", "Clock", "Seen", "Stream", "connect", "reason", "udp_socket"]
+__all__ = ["UNREACHABLE", "Broken", "Clock", "Seen", "Stream", "connect", "reason", "together", "udp_socket"]
 
 UNREACHABLE = (
     errno.ENETUNREACH,
@@ -134,10 +134,6 @@ class Stream:
         """Return the next ``size`` bytes."""
         return await self.clock.wait(self.reader.readexactly(size), layer, what)
 
-    async def until(self, mark: bytes, layer: str, what: str) -> bytes:
-        """Return what comes up to and with ``mark``."""
-        return await self.clock.wait(self.reader.readuntil(mark), layer, what)
-
     async def some(self, layer: str, what: str) -> bytes:
         """Return what comes next, empty at the end."""
         return await self.clock.wait(self.reader.read(MOST_TEXT), layer, what)
@@ -195,6 +191,13 @@ async def _connected(connection: socket.socket, seconds: float) -> int:
         loop.remove_writer(connection)
         timer.cancel()
     return connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) if in_time else errno.EINPROGRESS
+
+
+async def together(coroutines: Sequence[Coroutine[Any, Any, _Result]]) -> list[_Result]:
+    """Return the results of coroutines that run at the same time; one alone needs no task of its own."""
+    if len(coroutines) == 1:
+        return [await coroutines[0]]
+    return list(await asyncio.gather(*coroutines))
 
 
 def udp_socket(address: Address, port: int) -> socket.socket:
