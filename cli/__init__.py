@@ -19,7 +19,7 @@ from .version import collection_version
 
 __all__ = ["COMMANDS", "main"]
 
-COMMANDS = ("provision", "host", "audit")
+COMMANDS = ("provision", "host", "audit", "network")
 """The modules of the commands; only the one that is called for is imported."""
 
 EXIT_CODES = """\

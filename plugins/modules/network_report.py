@@ -156,7 +156,7 @@ causes:
     - kind: target
       where: db1
       layers: [tcp]
-      summary: "db1: tcp at fault, seen from all 3 hosts that look at it"
+      summary: "db1: tcp at fault, seen from 3 hosts"
       message: 192.0.2.7 refuses connections to port 3306
       remediation: Start the service.
       pairs: [{vantage: web01, target: db1}, {vantage: web02, target: db1}, {vantage: web03, target: db1}]
@@ -195,6 +195,6 @@ error:
   sample:
     kind: unavailable
     message: The score 40 is below the wanted 75.
-    hint: "db1: tcp at fault, seen from all 3 hosts that look at it"
+    hint: "db1: tcp at fault, seen from 3 hosts"
     item:
 """

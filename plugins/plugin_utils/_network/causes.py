@@ -4,8 +4,9 @@
 
 """Many failures, few causes: who is at fault when several hosts look at several targets.
 
-A host that reaches none of its targets, while other hosts reach some of them, is the cause itself. A target that no
-other host reaches is the cause for all of them. What is left lies between two of them.
+A host that reaches none of the others, while other hosts reach some of them, is the cause itself. A target that no
+other host reaches is the cause for all of them. What is left lies between two of them. That a host reaches itself says
+nothing of its network, so it counts only where nobody else looks.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class Cause:
 
 
 def _hosts(count: int) -> str:
-    return "one host" if count == 1 else f"all {count} hosts that look at it"
+    return "one host" if count == 1 else f"{count} hosts"
 
 
 def causes_of(failures: Sequence[Failure], probed: Iterable[tuple[str, str]]) -> list[Cause]:
@@ -80,7 +81,7 @@ def causes_of(failures: Sequence[Failure], probed: Iterable[tuple[str, str]]) ->
     left = list(failures)
     causes = []
     for vantage in dict.fromkeys(failure.vantage for failure in failures):
-        own = {pair for pair in pairs if pair[0] == vantage}
+        own = {pair for pair in pairs if pair[0] == vantage != pair[1]}
         reached = {target for host, target in pairs - broken if host != vantage}
         if len(own) > 1 and own <= broken and any(target in reached for _host, target in own):
             causes.append(_cause("vantage", vantage, [failure for failure in left if failure.vantage == vantage]))
@@ -88,7 +89,8 @@ def causes_of(failures: Sequence[Failure], probed: Iterable[tuple[str, str]]) ->
     blind = {cause.where for cause in causes}
     for target in dict.fromkeys(failure.target for failure in left):
         seen = {pair for pair in pairs if pair[1] == target and pair[0] not in blind}
-        if seen <= broken:
+        others = {pair for pair in seen if pair[0] != target}
+        if (others or seen) <= broken:
             causes.append(_cause("target", target, [failure for failure in left if failure.target == target]))
     explained = {cause.where for cause in causes if cause.kind == "target"}
     for failure in left:

@@ -12,11 +12,11 @@ from typing import Any
 
 from ...module_utils._core.errors import ValidationError
 from ...module_utils._network.history import History
+from ...module_utils._network.probe.verdict import grade
 from .causes import Cause, Failure, causes_of
 
-__all__ = ["Pair", "Report", "grade_of", "read_results"]
+__all__ = ["Pair", "Report", "read_results", "rows"]
 
-_GRADES = ((90, "EXCELLENT"), (75, "GOOD"), (60, "FAIR"), (0, "CRITICAL"))
 _NEEDED = ("item", "address", "type", "score", "grade", "fault", "layers", "checks")
 
 
@@ -69,7 +69,7 @@ class Report:
     @property
     def grade(self) -> str:
         """The word for the score."""
-        return grade_of(self.score)
+        return grade(self.score)
 
     @property
     def vantages(self) -> list[str]:
@@ -119,11 +119,6 @@ def _pair(pair: Pair) -> dict[str, Any]:
     told = {key: pair.outcome[key] for key in ("address", "type", "score", "grade", "fault", "layers")}
     history = pair.history.as_dict() if pair.history else None
     return {"vantage": pair.vantage, "target": pair.target, "latency_ms": pair.latency_ms, **told, "history": history}
-
-
-def grade_of(score: int) -> str:
-    """Return the word for a score of 0 to 100."""
-    return next(grade for least, grade in _GRADES if score >= least)
 
 
 def read_results(results: Mapping[str, Any]) -> tuple[dict[str, Mapping[str, Any]], dict[str, str]]:
