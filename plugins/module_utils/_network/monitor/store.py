@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..._core.durable import Durable
-from ..._core.errors import ConflictError
+from ..._core.errors import ConflictError, NotFoundError, PermissionDenied
 from ..history import HISTORY_SCHEMA, History, histories
 from .hysteresis import Standing
 
@@ -62,8 +62,14 @@ class Store:
         """Hold a lock while something runs that must not run twice at once.
 
         :raises ConflictError: another process holds it.
+        :raises PermissionDenied: the state is another user's, who could not use what we made there.
         """
         os.makedirs(self.directory, mode=0o700, exist_ok=True)
+        if os.stat(self.directory).st_uid != os.geteuid():
+            raise PermissionDenied(
+                f"{self.directory} belongs to another user.",
+                hint="Be that user, or: systemctl start scripts-toolkit-network-monitor.service",
+            )
         path = os.path.join(self.directory, f"{purpose}.lock")
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
@@ -138,6 +144,11 @@ class Store:
             )
 
     def overview(self, last: int) -> tuple[dict[str, tuple[Standing, dict]], dict[tuple[str, str], History]]:
-        """Return the standings and the histories, of one moment; ``last`` scores of each target."""
+        """Return the standings and the histories, of one moment; ``last`` scores of each target.
+
+        :raises NotFoundError: there was no round yet.
+        """
+        if not self._durable.exists():
+            raise NotFoundError(f"{self.directory} holds nothing yet.", hint="Wait for the first round.")
         with self._durable.reading() as database:
             return self.standings(database), histories(database, last)

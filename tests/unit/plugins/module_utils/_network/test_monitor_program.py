@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -154,27 +155,29 @@ def test_n_of_m(tmp_path, faulty) -> None:
 
 
 def test_kill_9_at_any_moment_of_a_run_keeps_the_count(tmp_path, faulty) -> None:
-    """A killed round has happened or not; the alert comes with exactly the third that has, and is never told twice."""
+    """A killed round has happened or not; the alert comes with exactly the fourth that has, and is never told twice."""
     events = tmp_path / "events"
     hook = {"name": "file", "command": ["/bin/sh", "-c", f"cat >>{events}; echo >>{events}"]}
     monitor = Monitor(tmp_path, faulty.port, hooks=[hook], failures=4)
     faulty.turn(ERROR)
-    chance, kills, rounds = random.Random(3), 0, 0
-    while rounds < 6:
+    began = time.monotonic()
+    monitor.call("run")
+    usual = time.monotonic() - began
+    chance, kills, rounds = random.Random(3), 0, 1
+    while rounds < 6 or kills < 5:
         process = monitor.start("run")
         try:
-            process.wait(timeout=0.15 + chance.random() * 0.35)
+            process.wait(timeout=usual * (0.5 + chance.random()))
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             kills += 1
         process.communicate()
         status = monitor.status()
-        (entry,) = status["targets"] or [{"history": {"rounds": 0}, "alerting": False}]
+        (entry,) = status["targets"]
         assert entry["history"]["rounds"] in (rounds, rounds + 1)
         rounds = entry["history"]["rounds"]
         assert entry["alerting"] == (rounds >= 4)
         assert len(status["pending"]) == (1 if rounds >= 4 else 0)
-    assert kills
     monitor.call("notify")
     assert [json.loads(line)["type"] for line in events.read_text().splitlines()] == ["alert"]
 

@@ -16,7 +16,11 @@ from pathlib import Path
 import pytest
 from monitor_lab import settings, waiting
 
-from ansible_collections.scripts.toolkit.plugins.module_utils._core.errors import ConflictError, ValidationError
+from ansible_collections.scripts.toolkit.plugins.module_utils._core.errors import (
+    ConflictError,
+    PermissionDenied,
+    ValidationError,
+)
 from ansible_collections.scripts.toolkit.plugins.module_utils._network.monitor.rounds import keep_round
 from ansible_collections.scripts.toolkit.plugins.module_utils._network.monitor.settings import parse_settings
 from ansible_collections.scripts.toolkit.plugins.module_utils._network.monitor.store import Store
@@ -111,6 +115,20 @@ def test_the_history_is_bounded_by_age_and_number(store, made) -> None:
     assert past["here", "web"].scores == (40, 100, 40, 100)
     keep_round(store, wanted, made.probed(made.outcome("web")), NOON + 2 * 86400)
     assert store.overview(4)[1]["here", "web"].rounds == 1
+
+
+def test_a_name_that_is_no_text_is_kept_all_the_same(store, made) -> None:
+    for now in range(2):
+        keep_round(store, settings(MAIL, failures=2), made.probed(made.outcome("\ud800", failed=True)), NOON + now)
+    assert waiting(store, "mail") == [("alert", "\\ud800")]
+
+
+def test_nobody_else_makes_rounds_in_the_state_of_a_user(store) -> None:
+    os.makedirs(store.directory)
+    os.chown(store.directory, 12345, -1)
+    with pytest.raises(PermissionDenied, match="another user"), store.alone("round"):
+        pass
+    assert os.listdir(store.directory) == []
 
 
 def test_two_rounds_at_once_are_refused(store) -> None:
