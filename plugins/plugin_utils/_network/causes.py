@@ -48,7 +48,8 @@ class Cause:
         """One sentence without what the network said."""
         layers, count = " and ".join(self.layers), len(self.failures)
         if self.kind == "vantage":
-            return f"{self.where} reaches none of its {count} targets: {layers} at fault"
+            own = sum(failure.vantage == self.where != failure.target for failure in self.failures)
+            return f"{self.where} reaches none of its {own} targets: {layers} at fault"
         if self.kind == "target":
             return f"{self.where}: {layers} at fault, seen from {_hosts(count)}"
         return f"{self.where}: {layers} at fault"
@@ -82,10 +83,16 @@ def causes_of(failures: Sequence[Failure], probed: Iterable[tuple[str, str]]) ->
     causes = []
     for vantage in dict.fromkeys(failure.vantage for failure in failures):
         own = {pair for pair in pairs if pair[0] == vantage != pair[1]}
-        reached = {target for host, target in pairs - broken if host != vantage}
+        reached = {target for host, target in pairs - broken if host not in (vantage, target)}
         if len(own) > 1 and own <= broken and any(target in reached for _host, target in own):
-            causes.append(_cause("vantage", vantage, [failure for failure in left if failure.vantage == vantage]))
-            left = [failure for failure in left if failure.vantage != vantage]
+            # If nobody reaches it either, that is the same cause.
+            to_it = {pair for pair in pairs if pair[0] != vantage == pair[1]} <= broken
+            mine, rest = [], []
+            for failure in left:
+                taken = failure.vantage == vantage or (to_it and failure.target == vantage)
+                (mine if taken else rest).append(failure)
+            causes.append(_cause("vantage", vantage, mine))
+            left = rest
     blind = {cause.where for cause in causes}
     for target in dict.fromkeys(failure.target for failure in left):
         seen = {pair for pair in pairs if pair[1] == target and pair[0] not in blind}
