@@ -46,8 +46,12 @@ async def _empty(store: Store, hook: Hook) -> tuple[int, str | None]:
             await asyncio.wait_for(_send(hook, pending.event.encode()), hook.timeout)
         except asyncio.TimeoutError:
             trouble = f"it took longer than {hook.timeout:g} s"
-        except (_NotArrived, OSError) as error:
-            trouble = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        except _NotArrived as error:
+            trouble = str(error)
+        except OSError as error:
+            # What asyncio makes of a refused connection is for programmers.
+            known = error.errno is not None and error.errno > 0
+            trouble = os.strerror(error.errno) if known else error.strerror or str(error) or type(error).__name__
         else:
             store.delivered(pending.number)
             arrived += 1

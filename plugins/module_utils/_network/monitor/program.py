@@ -87,7 +87,7 @@ def _notify(options: argparse.Namespace, say: Callable[[str], object]) -> int:
         # The other one empties the outbox, and what it misses is sent after the next round.
         return 0
     if arrived:
-        say(f"{arrived} notifications arrived\n")
+        say(f"notifications that arrived: {arrived}\n")
     for trouble in troubles:
         sys.stderr.write(f"{_plain(trouble)}\n")
     return 1 if troubles else 0
@@ -139,7 +139,7 @@ def _text(told: Mapping, settings: Settings) -> str:
         if waiting:
             trouble = f": {_plain(waiting[0]['trouble'])}" if waiting[0]["trouble"] else ""
             lines.append(
-                f"{len(waiting)} notifications wait for {hook.name}, tried {waiting[0]['attempts']} times{trouble}"
+                f"waiting for {hook.name}: {len(waiting)}, the first tried {waiting[0]['attempts']} times{trouble}"
             )
     return "\n".join(lines) + "\n"
 
