@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The configuration of the monitor: one JSON file, checked as a whole before it is used."""
+"""The configuration of the monitor: a JSON file and one for the hooks, whose secrets fewer people may read; checked as a
+whole before they are used."""
 
 from __future__ import annotations
 
@@ -60,18 +61,24 @@ class Settings:
 
 
 def read_settings(path: str) -> Settings:
-    """Return the settings in the file ``path``.
+    """Return the settings in the file ``path``, with the hooks in the file that its ``hooks_path`` names.
 
     :raises NotFoundError, ValidationError: there is none, or it can't be used.
     """
+    given = _read(path)
+    if isinstance(given, dict) and "hooks_path" in given:
+        given["hooks"] = _read(str(given.pop("hooks_path")))
+    return parse_settings(given)
+
+
+def _read(path: str) -> object:
     data = read_bytes(path)
     if data is None:
         raise NotFoundError(f"There is no configuration {path}.", hint="Apply the role network_monitor.")
     try:
-        given = json.loads(data)
-    except ValueError as error:
-        raise ValidationError(f"{path} is no JSON: {error}.") from None
-    return parse_settings(given)
+        return json.loads(data)
+    except ValueError:
+        raise ValidationError(f"{path} is no JSON.", hint="Apply the role network_monitor.") from None
 
 
 def parse_settings(given: object) -> Settings:

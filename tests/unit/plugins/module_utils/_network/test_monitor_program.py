@@ -92,8 +92,10 @@ class Monitor:
         probe = {"targets": [target], "rules": [rule]}
         self.configure(**{"probe": probe, "failures": 3, "successes": 2, **more})
 
-    def configure(self, **settings) -> None:
-        self.config.write_text(json.dumps(settings))
+    def configure(self, hooks: list = (), **settings) -> None:
+        secrets = self.directory / "hooks.json"
+        secrets.write_text(json.dumps(hooks))
+        self.config.write_text(json.dumps({**settings, "hooks_path": str(secrets)}))
 
     def start(self, *words: str) -> subprocess.Popen:
         # -S: no site-packages, so nothing but the standard library and the collection's own code.
