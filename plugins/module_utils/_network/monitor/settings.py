@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The configuration of the monitor: a JSON file and one for the hooks, whose secrets fewer people may read; checked as a
-whole before they are used."""
+"""The configuration of the monitor: a JSON file and one for the hooks, whose secrets fewer people may read; checked as
+a whole before they are used."""
 
 from __future__ import annotations
 
