@@ -60,7 +60,8 @@ class Diagnosis:
             "ANSIBLE_COLLECTIONS_PATH": str(ROOT.parents[2]),
             "ANSIBLE_NOCOLOR": "1",
             "ANSIBLE_SSH_EXECUTABLE": str(COUNTER),
-            "ANSIBLE_TIMEOUT": "5",
+            # No connection outlives a run: one to a host that was cut off would hang.
+            "ANSIBLE_SSH_ARGS": "-o ControlMaster=no -o ConnectTimeout=5",
             "SSH_COUNTER_LOG": str(counted),
             "SCRIPTS_TOOLKIT_AUDIT_LOG_DIRECTORY": str(self.directory / "record"),
             "SCRIPTS_TOOLKIT_AUDIT_METRICS_PATH": "none",
