@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from .._core.commands import Commands
 
-__all__ = ["Socket", "listening", "read_sockets", "ssh_ports", "ssh_sessions"]
+__all__ = ["Socket", "held_sockets", "listening", "listens", "read_sockets", "ssh_ports", "ssh_sessions"]
 
 _ESTABLISHED, _CLOSE, _LISTEN = 0x01, 0x07, 0x0A
 _SSH_PROGRAMS = ("sshd", "sshd-session", "sshd-auth", "dropbear")
@@ -62,14 +62,32 @@ def read_sockets(proc: str = "/proc") -> list[Socket]:
     return found
 
 
+def listens(socket: Socket) -> bool:
+    """Return whether the socket takes new connections or datagrams."""
+    return socket.port != 0 and socket.state == (_LISTEN if socket.protocol == "tcp" else _CLOSE)
+
+
 def listening(sockets: list[Socket]) -> list[dict]:
     """Return ``{protocol, address, port}`` of each socket that takes new connections or datagrams, sorted."""
-    ends = {
-        (socket.protocol, socket.port, socket.address)
-        for socket in sockets
-        if socket.port and socket.state == (_LISTEN if socket.protocol == "tcp" else _CLOSE)
-    }
+    ends = {(socket.protocol, socket.port, socket.address) for socket in sockets if listens(socket)}
     return [{"protocol": protocol, "address": address, "port": port} for protocol, port, address in sorted(ends)]
+
+
+def held_sockets(pid: str, proc: str = "/proc") -> set[int]:
+    """Return the inodes of the sockets that a process has open; none if it has ended, or belongs to somebody else."""
+    directory = os.path.join(proc, pid, "fd")
+    found = set()
+    try:
+        for number in os.listdir(directory):
+            try:
+                link = os.readlink(os.path.join(directory, number))
+            except FileNotFoundError:
+                continue  # Closed in between.
+            if link.startswith("socket:["):
+                found.add(int(link[8:-1]))
+    except OSError:
+        pass
+    return found
 
 
 def _ssh_inodes(proc: str) -> set[int]:
@@ -80,11 +98,9 @@ def _ssh_inodes(proc: str) -> set[int]:
             with open(os.path.join(proc, pid, "comm"), encoding="utf-8", errors="replace") as handle:
                 if handle.read().strip() not in _SSH_PROGRAMS:
                     continue
-            directory = os.path.join(proc, pid, "fd")
-            links = [os.readlink(os.path.join(directory, number)) for number in os.listdir(directory)]
         except OSError:
-            continue  # It has ended in between, or belongs to somebody else.
-        inodes.update(int(link[8:-1]) for link in links if link.startswith("socket:["))
+            continue  # It has ended in between.
+        inodes |= held_sockets(pid, proc)
     return inodes
 
 
