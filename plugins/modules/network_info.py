@@ -12,9 +12,9 @@ version_added: 1.0.0
 author:
   - scripts.toolkit contributors (@scripts-toolkit)
 description:
-  - Tells in one call what the network of a host is like. Link state, speed, addresses and counters of its interfaces; its
-    routes and the rules that choose among them; which servers it asks for names; how many neighbours it knows; which
-    sockets listen, and whose they are.
+  - Tells in one call what the network of a host is like. Link state, speed, addresses and counters of its interfaces;
+    its routes and the rules that choose among them; which servers it asks for names; how many neighbours it knows;
+    which sockets listen, and whose they are.
   - The same for hosts with IPv4 only, IPv6 only, or both.
   - It asks C(ip -j) of Debian's package iproute2, and for the rest the kernel's files in C(/proc) and C(/sys).
 extends_documentation_fragment:
@@ -89,7 +89,8 @@ interfaces:
       description: V(full) or V(half); null where it has none.
       type: str
     addresses:
-      description: Addresses with V(prefix), V(family), V(scope) and V(flags) such as V(dadfailed), V(tentative), V(dynamic).
+      description:
+        - Addresses with V(prefix), V(family), V(scope) and V(flags) such as V(dadfailed), V(tentative), V(dynamic).
       type: list
       elements: dict
     counters:
@@ -110,7 +111,9 @@ interfaces:
       duplex: full
       addresses:
         - {address: 192.0.2.7, prefix: 24, family: ipv4, scope: global, flags: []}
-      counters: {rx_bytes: 123456, rx_packets: 789, rx_errors: 0, rx_dropped: 0, tx_bytes: 4567, tx_packets: 89, tx_errors: 0, tx_dropped: 0}
+      counters:
+        {rx_bytes: 123456, rx_packets: 789, rx_errors: 0, rx_dropped: 0,
+         tx_bytes: 4567, tx_packets: 89, tx_errors: 0, tx_dropped: 0}
 routes:
   description: The routes of all tables but V(local), which the kernel makes of the addresses. Multicast is left out.
   returned: if V(routes) is in O(subsets)

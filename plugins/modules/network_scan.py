@@ -67,9 +67,9 @@ options:
     default: []
   ports:
     description:
-      - The ports to ask, beside those of O(expected) and O(forbidden). Each is a number, a range such as V(8000-8010), the
-        name of a service in C(/etc/services), or a set. C(/udp) behind it makes it UDP, V(53/udp) for example; otherwise
-        it is TCP.
+      - The ports to ask, beside those of O(expected) and O(forbidden). Each is a number, a range such as V(8000-8010),
+        the name of a service in C(/etc/services), or a set. C(/udp) behind it makes it UDP, V(53/udp) for example;
+        otherwise it is TCP.
       - The sets are V(common) (some 50 services that administrators should know of), V(web), V(email), V(database),
         V(remote), V(system) (1 to 1023) and V(all).
       - An empty list only finds hosts.
@@ -95,8 +95,8 @@ options:
   discovery:
     description:
       - How to find out which hosts are there. V(icmp) sends echo requests, V(tcp) connects to ports 22, 80 and 443
-        (being refused is an answer too), V(neighbours) looks in the kernel's table of neighbours (ARP, NDP) for those on
-        the same link that answered to nothing else.
+        (being refused is an answer too), V(neighbours) looks in the kernel's table of neighbours (ARP, NDP) for those
+        on the same link that answered to nothing else.
       - Not set, all are used that can be, and RV(discovery) says which could not. If it is set, one that can't be used
         is an error.
       - With an empty list, the ports of every address are asked, which takes long where nothing is.
@@ -105,15 +105,16 @@ options:
     choices: [icmp, tcp, neighbours]
   banners:
     description:
-      - Read what a TCP service says of itself when somebody connects, at most 200 characters, control characters removed.
+      - Read what a TCP service says of itself when somebody connects, at most 200 characters, without control
+        characters.
       - On ports that are customary for HTTP, a C(HEAD) request is sent. Other services get no byte, since nobody knows
         what they would make of it.
     type: bool
     default: false
   timeout:
     description:
-      - Seconds to wait for an answer. The kernel repeats a lost TCP packet after one second, so with 2 or more one may be
-        lost.
+      - Seconds to wait for an answer. The kernel repeats a lost TCP packet after one second, so with 2 or more one may
+        be lost.
     type: float
     default: 1
   tries:

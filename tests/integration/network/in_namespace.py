@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Run network_scan or network_info with the options on standard input, as the module does, and print the result.
+"""Run network_scan or network_info with options in JSON, as the module does, and print the result.
 
 It is run in a network namespace: ``python in_namespace.py network_scan [--uid N] < OPTIONS``. It keeps to the rooms of
 the modules, so that it starts fast; the modules themselves run in the scenarios.
@@ -17,6 +17,7 @@ import os
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
@@ -39,8 +40,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("module", choices=["network_scan", "network_info"])
     parser.add_argument("--uid", type=int, help="user to become before anything is done, without any privilege")
+    parser.add_argument("--options", help="file with the options, instead of standard input")
     options = parser.parse_args()
-    given = json.load(sys.stdin)
+    given = json.loads(Path(options.options).read_text(encoding="utf-8")) if options.options else json.load(sys.stdin)
     if options.uid:
         codecs.lookup("ascii")  # Later, this user may not read where this Python lies.
         os.setgroups([])

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Two network namespaces with a cable between them: one that scans, and one with services and a firewall. Needs root."""
+"""Two network namespaces with a cable between them: one that scans, and one with services and a firewall. For root."""
 
 from __future__ import annotations
 
@@ -15,9 +15,34 @@ import time
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
-__all__ = ["Namespaces", "nmap_states"]
+__all__ = ["RUNNER", "SERVICES", "Namespaces", "nmap_states"]
 
-_RUNNER = Path(__file__).with_name("in_namespace.py")
+RUNNER = Path(__file__).with_name("in_namespace.py")
+"""Runs the modules' rooms, see there."""
+SERVICES = """
+import socket, sys, threading
+def answer(server):
+    while True:
+        data, peer = server.recvfrom(2048)
+        server.sendto(data[::-1], peer)
+def accept(server):
+    while True:
+        server.accept()[0].close()
+kept = []
+for spec in sys.argv[1:]:
+    protocol, port = spec.split(":")
+    kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
+    server = socket.socket(socket.AF_INET6, kind)
+    server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    server.bind(("::", int(port)))
+    kept.append(server)
+    if protocol == "tcp":
+        server.listen(1000)
+    threading.Thread(target=accept if protocol == "tcp" else answer, args=(server,), daemon=True).start()
+print("ready", flush=True)
+threading.Event().wait()
+"""
+"""A program that listens on ``tcp:PORT`` and answers on ``udp:PORT``, by IPv4 and IPv6."""
 _PATIENCE = 20
 """Seconds within which services must listen."""
 
@@ -31,7 +56,21 @@ class Namespaces:
         for name in (self.near, self.far):
             _run("ip", "netns", "add", name)
             self.inside(name, "ip", "link", "set", "lo", "up")
-        _run("ip", "link", "add", self.near, "netns", self.near, "type", "veth", "peer", "name", self.far, "netns", self.far)
+        _run(
+            "ip",
+            "link",
+            "add",
+            self.near,
+            "netns",
+            self.near,
+            "type",
+            "veth",
+            "peer",
+            "name",
+            self.far,
+            "netns",
+            self.far,
+        )
         for name in (self.near, self.far):
             self.inside(name, "ip", "link", "set", name, "up")
 
@@ -62,7 +101,9 @@ class Namespaces:
 
     def firewall(self, rules: str) -> None:
         """Give ``far`` an nftables input chain with these rules."""
-        chain = f"table inet lab {{\nchain input {{\ntype filter hook input priority 0; policy accept;\n{rules}\n}}\n}}\n"
+        chain = (
+            f"table inet lab {{\nchain input {{\ntype filter hook input priority 0; policy accept;\n{rules}\n}}\n}}\n"
+        )
         self.inside(self.far, "nft", "-f", "-", text=f"flush ruleset\n{chain}")
 
     def ask(self, module: str, uid: int | None = None, name: str | None = None, **options) -> dict:
@@ -71,7 +112,7 @@ class Namespaces:
         :param uid: user without privileges to run it as.
         """
         who = [] if uid is None else ["--uid", str(uid)]
-        told = self.inside(name or self.near, sys.executable, str(_RUNNER), module, *who, text=json.dumps(options))
+        told = self.inside(name or self.near, sys.executable, str(RUNNER), module, *who, text=json.dumps(options))
         return json.loads(told)
 
     def nmap(self, *arguments: str) -> ElementTree.Element:
@@ -87,7 +128,7 @@ class Namespaces:
 
 
 def nmap_states(report: ElementTree.Element) -> dict[int, str]:
-    """Return the state of each port in a report of one host, named as we do. It must list all ports (``-vv`` and few)."""
+    """Return the state of each port in a report of one host, named as we do. nmap lists few ports only."""
     found = report.findall("./host/ports/port")
     return {int(port.get("portid")): port.find("state").get("state").replace("|", "_or_") for port in found}
 

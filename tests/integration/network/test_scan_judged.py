@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""network_scan judged by nmap, and network_info by ip, ss and the kernel, on the same network; needs root, nmap and nft."""
+"""network_scan judged by nmap, network_info by ip, ss and the kernel, on the same network. Root, nmap and nft."""
 
 from __future__ import annotations
 
@@ -11,29 +11,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from scan_lab import Namespaces, nmap_states
-
-SERVICES = """
-import socket, sys, threading
-def answer(server):
-    while True:
-        data, peer = server.recvfrom(2048)
-        server.sendto(data[::-1], peer)
-kept = []
-for spec in sys.argv[1:]:
-    protocol, port = spec.split(":")
-    kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
-    server = socket.socket(socket.AF_INET6, kind)
-    server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-    server.bind(("::", int(port)))
-    kept.append(server)
-    if protocol == "tcp":
-        server.listen(100)
-    else:
-        threading.Thread(target=answer, args=(server,), daemon=True).start()
-print("ready", flush=True)
-threading.Event().wait()
-"""
+from scan_lab import SERVICES, Namespaces, nmap_states
 
 # Of the far end's addresses: .2 is a host with a firewall, .3 drops all but ARP, .4 refuses all, .5 is silent to ICMP.
 FIREWALL = """
@@ -138,7 +116,9 @@ def test_icmp_needs_a_permission_or_a_kernel_that_allows_it(lab: Namespaces) -> 
     raw = lab.ask("network_scan", discovery=["icmp"], **ask)
     lab.inside(lab.near, "sysctl", "-qw", "net.ipv4.ping_group_range=0 2147483647")
     for address in ("10.99.7.2-4", "fd99::1-fd99::3"):
-        unprivileged = lab.ask("network_scan", uid=65534, discovery=["icmp"], **{**ask, "targets": [{"address": address}]})
+        unprivileged = lab.ask(
+            "network_scan", uid=65534, discovery=["icmp"], **{**ask, "targets": [{"address": address}]}
+        )
         assert [host["answered_by"] for host in unprivileged["outcomes"]][-1] == "icmp"
     assert [host["address"] for host in raw["outcomes"]] == ["10.99.7.2"]
     assert raw["outcomes"][0]["latency_ms"] > 0
@@ -159,8 +139,15 @@ def test_a_connection_to_itself_is_no_open_port(lab: Namespaces) -> None:
 
 
 def test_interfaces_and_routes_are_those_of_the_kernel(lab: Namespaces) -> None:
-    commands = ["route add default via 10.99.7.2", "route add 203.0.113.0/24 nexthop via 10.99.7.2 nexthop via 10.99.7.5"]
-    commands += ["-6 route add default via fd99::2 metric 7", "route add unreachable 198.51.100.0/24", "rule add from 10.1.0.0/16 table 77"]
+    commands = [
+        "route add default via 10.99.7.2",
+        "route add 203.0.113.0/24 nexthop via 10.99.7.2 nexthop via 10.99.7.5",
+    ]
+    commands += [
+        "-6 route add default via fd99::2 metric 7",
+        "route add unreachable 198.51.100.0/24",
+        "rule add from 10.1.0.0/16 table 77",
+    ]
     commands += ["route add 192.0.2.0/24 via 10.99.7.4 table 77"]
     for command in commands:
         lab.inside(lab.near, "ip", *command.split())
@@ -190,7 +177,9 @@ def test_interfaces_and_routes_are_those_of_the_kernel(lab: Namespaces) -> None:
 
 def test_listening_sockets_are_those_of_ss(lab: Namespaces) -> None:
     told = lab.ask("network_info", name=lab.far, subsets=["listening"])["listening"]
-    ours = {(one["protocol"], one["address"], one["port"], process["pid"]) for one in told for process in one["processes"]}
+    ours = {
+        (one["protocol"], one["address"], one["port"], process["pid"]) for one in told for process in one["processes"]
+    }
     theirs = set()
     for line in lab.inside(lab.far, "ss", "-Hltunp").splitlines():
         fields = line.split()

@@ -43,9 +43,7 @@ def interfaces(ip_tool: IpTool, sysfs: str = "/sys/class/net") -> list[dict]:
                 "speed_mbps": speed if speed and speed > 0 else None,
                 "duplex": _text(place, "duplex"),
                 "addresses": [_address(entry) for entry in link["addr_info"] if entry],
-                "counters": {
-                    f"{way}_{name}": link["stats64"][way][name] for way in ("rx", "tx") for name in _COUNTERS
-                },
+                "counters": {f"{way}_{name}": link["stats64"][way][name] for way in ("rx", "tx") for name in _COUNTERS},
             }
         )
     return found

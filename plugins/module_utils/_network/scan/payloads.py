@@ -22,7 +22,7 @@ def _dns() -> bytes:
 
 
 def _mdns() -> bytes:
-    """A query for the services of the host (RFC 6763, section 9); the top bit of the class asks for a unicast answer."""
+    """A query for the services of the host (RFC 6763, section 9); the class's top bit asks for a unicast answer."""
     name = b"".join(bytes([len(label)]) + label for label in (b"_services", b"_dns-sd", b"_udp", b"local")) + b"\x00"
     return struct.pack("!6H", 0, 0, 1, 0, 0, 0) + name + struct.pack("!2H", 12, 0x8001)
 
@@ -76,7 +76,13 @@ def _openvpn() -> bytes:
 
 def _ssdp() -> bytes:
     """A search for root devices (UPnP Device Architecture 1.1, section 1.3.2)."""
-    lines = ("M-SEARCH * HTTP/1.1", "HOST: 239.255.255.250:1900", 'MAN: "ssdp:discover"', "MX: 1", "ST: upnp:rootdevice")
+    lines = (
+        "M-SEARCH * HTTP/1.1",
+        "HOST: 239.255.255.250:1900",
+        'MAN: "ssdp:discover"',
+        "MX: 1",
+        "ST: upnp:rootdevice",
+    )
     return "".join(f"{line}\r\n" for line in (*lines, "")).encode("ascii")
 
 

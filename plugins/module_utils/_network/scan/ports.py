@@ -7,18 +7,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import Dict, FrozenSet
+from collections.abc import Iterable
 
 from ..._core.errors import ValidationError
 
 __all__ = ["HTTP_PORTS", "NO_PORTS", "PROTOCOLS", "Ports", "Services", "count", "join", "parse_ports"]
 
-Ports = Dict[str, FrozenSet[int]]
-"""Port numbers by protocol, ``tcp`` and ``udp``."""
-
 PROTOCOLS = ("tcp", "udp")
-NO_PORTS: Ports = {"tcp": frozenset(), "udp": frozenset()}
 HTTP_PORTS = frozenset((80, 3000, 8000, 8008, 8080, 8081, 8888, 9090))
 """Where a request may be sent to learn which server it is: a port that HTTP is customary on."""
 
@@ -45,7 +40,7 @@ _KNOWN = {
     },
 }  # fmt: skip
 _SETS: dict[str, dict[str, Iterable[int]]] = {
-    "common": {protocol: known for protocol, known in _KNOWN.items()},
+    "common": dict(_KNOWN),
     "all": dict.fromkeys(PROTOCOLS, range(1, _MOST + 1)),
     "system": dict.fromkeys(PROTOCOLS, range(1, 1024)),
     "web": {"tcp": (80, 443, 8000, 8008, 8080, 8443, 8888), "udp": (443,)},
@@ -53,6 +48,13 @@ _SETS: dict[str, dict[str, Iterable[int]]] = {
     "database": {"tcp": (1433, 1521, 2379, 3306, 5432, 6379, 9042, 9200, 11211, 27017), "udp": (11211,)},
     "remote": {"tcp": (22, 23, 512, 513, 514, 3389, 5900, 5901, 5985, 5986), "udp": (3389,)},
 }
+
+
+class Ports(dict):
+    """Port numbers: a frozenset for each of the :data:`PROTOCOLS`."""
+
+
+NO_PORTS = Ports(dict.fromkeys(PROTOCOLS, frozenset()))
 
 
 class Services:
@@ -100,7 +102,7 @@ def parse_ports(specs: Iterable[str], where: str, services: Services) -> Ports:
     for number, spec in enumerate(specs):
         protocol, ports = _parse(str(spec).strip().lower(), f"{where}[{number}]", services)
         found[protocol].update(ports)
-    return {protocol: frozenset(ports) for protocol, ports in found.items()}
+    return Ports({protocol: frozenset(ports) for protocol, ports in found.items()})
 
 
 def _parse(spec: str, where: str, services: Services) -> tuple[str, Iterable[int]]:
@@ -130,9 +132,9 @@ def _parse(spec: str, where: str, services: Services) -> tuple[str, Iterable[int
 
 def join(*parts: Ports) -> Ports:
     """Return the ports that are in any of ``parts``."""
-    return {protocol: frozenset().union(*(part[protocol] for part in parts)) for protocol in PROTOCOLS}
+    return Ports({protocol: frozenset().union(*(part[protocol] for part in parts)) for protocol in PROTOCOLS})
 
 
-def count(ports: Mapping[str, FrozenSet[int]]) -> int:
+def count(ports: Ports) -> int:
     """Return how many ports these are."""
     return sum(len(numbers) for numbers in ports.values())

@@ -39,6 +39,15 @@ class Range:
         """The address family, as the module ``socket`` has it."""
         return int(_FAMILIES[self.version][0])
 
+    @property
+    def unicast(self) -> bool:
+        """Whether none of these is a multicast address, or the one that stands for none."""
+        ends = (
+            ipaddress.ip_address(number.to_bytes(_FAMILIES[self.version][1], "big"))
+            for number in (self.first, self.last)
+        )
+        return not any(end.is_multicast or end.is_unspecified for end in ends)
+
     def __iter__(self) -> Iterator[str]:
         """Yield the addresses as texts, one by one."""
         family, width = _FAMILIES[self.version]

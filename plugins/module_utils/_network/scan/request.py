@@ -53,6 +53,7 @@ class Target:
     :ivar item: it as given.
     :ivar name: the host name to resolve, as ASCII, or empty.
     :ivar ranges: its addresses; ``zone`` is the interface's index of link-local ones, else 0.
+    :ivar excluded: addresses that a name must not lead to.
     :ivar single: whether it is one host, which is scanned whether or not it answers to discovery.
     """
 
@@ -60,6 +61,7 @@ class Target:
     where: str
     name: str
     ranges: list[Range]
+    excluded: list[Range]
     zone: int
     single: bool
     ports: Ports
@@ -104,9 +106,7 @@ def read_request(params: Mapping[str, Any]) -> Request:
     if not params["targets"]:
         raise ValidationError("targets is an empty list: there is nothing to scan.", hint="Name an address or a range.")
     services = Services()
-    targets = [
-        _target(params, entry, f"targets[{number}]", services) for number, entry in enumerate(params["targets"])
-    ]
+    targets = [_target(params, entry, f"targets[{number}]", services) for number, entry in enumerate(params["targets"])]
     discovery = params["discovery"]
     request = Request(
         targets=targets,
@@ -134,9 +134,7 @@ def _target(params: Mapping[str, Any], entry: Mapping[str, Any], where: str, ser
         return None if specs is None else parse_ports(specs, f"{where}.{name}" if own else name, services)
 
     expected, forbidden = ports("expected") or NO_PORTS, ports("forbidden") or NO_PORTS
-    both = [
-        f"{port}/{protocol}" for protocol in PROTOCOLS for port in sorted(expected[protocol] & forbidden[protocol])
-    ]
+    both = [f"{port}/{protocol}" for protocol in PROTOCOLS for port in sorted(expected[protocol] & forbidden[protocol])]
     if both:
         raise ConflictError(
             f"{where}: {', '.join(both[:5])} must be open (expected) and must not be (forbidden).",
@@ -145,7 +143,12 @@ def _target(params: Mapping[str, Any], entry: Mapping[str, Any], where: str, ser
     policy = Policy(expected, ports("allowed"), forbidden)
     wanted = join(ports("ports") or NO_PORTS, expected, forbidden)
     if isinstance(found, str):
-        return Target(entry["address"], where, found, [], 0, True, wanted, policy)
+        return Target(entry["address"], where, found, [], excluded, 0, True, wanted, policy)
+    if not found.unicast:
+        raise ValidationError(
+            f"{where}.address={entry['address']!r} has multicast or unspecified addresses, which are no hosts.",
+            hint="Name addresses of hosts.",
+        )
     left = subtract(found, excluded)
     if not left:
         raise ValidationError(
@@ -153,14 +156,16 @@ def _target(params: Mapping[str, Any], entry: Mapping[str, Any], where: str, ser
             hint="Take it off targets, or exclude less.",
         )
     zone = _zone(found.zone, f"{where}.address") if found.zone else 0
-    return Target(entry["address"], where, "", left, zone, found.size == 1, wanted, policy)
+    return Target(entry["address"], where, "", left, excluded, zone, found.size == 1, wanted, policy)
 
 
 def _zone(name: str, where: str) -> int:
     try:
         return int(name) if name.isdigit() else socket.if_nametoindex(name)
     except OSError:
-        raise NotFoundError(f"{where}: there is no interface {name} here.", hint="ip link shows those there are.") from None
+        raise NotFoundError(
+            f"{where}: there is no interface {name} here.", hint="ip link shows those there are."
+        ) from None
 
 
 def _refuse_too_many(request: Request, max_addresses: int, max_probes: int) -> None:

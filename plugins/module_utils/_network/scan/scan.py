@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ..._core.commands import Commands
-from ..._core.errors import NotFoundError, ToolkitError
+from ..._core.errors import ConflictError, NotFoundError, ToolkitError
 from ..info.ip import IpTool
 from .echo import EchoProbe, EchoSocket
 from .host import Host, Tally
@@ -30,8 +30,8 @@ __all__ = ["scan"]
 _TOGETHER = 256
 """Hosts whose ports are asked in turn, one port of each after the other, so that none gets all at once."""
 _NEW_NEIGHBOURS = 250
-"""Addresses that discovery asks at once. Each silent one on the link stays in the kernel's table for 3 seconds, and that
-drops packets when it is full: at 1024 (net.ipv4.neigh.default.gc_thresh3)."""
+"""Addresses that discovery asks at once. Each silent one on the link stays in the kernel's table for 3 seconds, and
+where 1024 are (net.ipv4.neigh.default.gc_thresh3), packets are dropped."""
 _RESOLVERS = 16
 
 
@@ -112,6 +112,10 @@ def _resolve(targets: Iterable[Target], report: Report) -> Iterator[Target]:
             address, *rest = answer[0][4]
             target.ranges = [parse_range(address.partition("%")[0], target.where)]
             target.zone = rest[2] if len(rest) == 3 else 0
+            if any(address in hole for hole in target.excluded):
+                text = f"{target.item} has the address {address}, which is excluded."
+                report.fail(target, ConflictError(text, hint="Take it off targets or off exclude."))
+                continue
         yield target
 
 

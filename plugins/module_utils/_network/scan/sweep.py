@@ -61,7 +61,7 @@ class Sweep:
 
     def __init__(self, bound: int, timeout: float, rate: float | None = None) -> None:
         self.timeout = timeout
-        self._bound = min(bound, _raise_descriptor_limit(bound + _SPARE_DESCRIPTORS) - _SPARE_DESCRIPTORS)
+        self._bound = max(1, min(bound, _raise_descriptor_limit(bound + _SPARE_DESCRIPTORS) - _SPARE_DESCRIPTORS))
         self._pause = 1 / rate if rate else 0.0
         self._next_start = 0.0
         self._epoll = select.epoll()

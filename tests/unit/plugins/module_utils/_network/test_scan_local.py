@@ -182,7 +182,11 @@ def test_all_ports_of_this_machine_are_those_that_the_kernel_lists(serve) -> Non
 
     def listed() -> set[int]:
         sockets = listening(read_sockets())
-        return {one["port"] for one in sockets if one["protocol"] == "tcp" and one["address"] in ("127.0.0.1", "0.0.0.0", "::")}
+        return {
+            one["port"]
+            for one in sockets
+            if one["protocol"] == "tcp" and one["address"] in ("127.0.0.1", "0.0.0.0", "::")
+        }
 
     before = listed()
     tracemalloc.start()
@@ -237,9 +241,18 @@ def test_a_name_is_looked_up_and_one_without_address_fails_alone(serve) -> None:
     assert result["counts"]["open"] == 2
 
 
+def test_a_name_does_not_lead_to_what_is_excluded() -> None:
+    result = ask("localhost", exclude=["127.0.0.0/8", "::1"])
+    assert (result["failed"], result["error"]["kind"]) == (True, "conflict")
+    assert result["counts"]["addresses"] == 0
+
+
 def test_discovery_by_tcp_finds_who_refuses() -> None:
     result = ask("127.9.8.0/29", "127.9.8.1", discovery=["tcp"], ports=[])
-    assert [host["item"] for host in result["outcomes"]] == [*(f"127.9.8.{number}" for number in range(1, 7)), "127.9.8.1"]
+    assert [host["item"] for host in result["outcomes"]] == [
+        *(f"127.9.8.{number}" for number in range(1, 7)),
+        "127.9.8.1",
+    ]
     assert {host["answered_by"] for host in result["outcomes"]} == {"tcp"}
     assert all(host["latency_ms"] > 0 for host in result["outcomes"])
     assert result["discovery"] == {"used": ["tcp"], "unavailable": {}}
@@ -249,7 +262,12 @@ def test_discovery_by_tcp_finds_who_refuses() -> None:
     ("targets", "options", "kind", "says"),
     [
         ([], {}, "validation", "targets is an empty list"),
-        (["10.0.0.0/8"], {}, "unsafe", "targets[0].address=10.0.0.0/8 has 16,777,214 addresses; max_addresses is 4,096"),
+        (
+            ["10.0.0.0/8"],
+            {},
+            "unsafe",
+            "targets[0].address=10.0.0.0/8 has 16,777,214 addresses; max_addresses is 4,096",
+        ),
         (["10.0.0.0/8"], {}, "unsafe", "or set max_addresses: 16777214"),
         (["127.0.0.1", "2001:db8::/64"], {}, "unsafe", "all targets 18,446,744,073,709,551,616"),
         (["10.0.0.0/20"], {"ports": ["all"]}, "unsafe", "are 268,300,290 probes; max_probes is 1,000,000"),
@@ -257,6 +275,8 @@ def test_discovery_by_tcp_finds_who_refuses() -> None:
         (["127.0.0.1"], {"ports": ["443-80"]}, "validation", "ports[0]='443-80' is reversed. Write 80-443."),
         (["127.0.0.1"], {"exclude": ["127.0.0.0/8"]}, "validation", "is excluded as a whole"),
         (["127.0.0.1"], {"exclude": ["localhost"]}, "validation", "exclude[0]='localhost' is no address"),
+        (["224.0.0.0/8"], {"max_addresses": 1 << 24}, "validation", "has multicast or unspecified addresses"),
+        (["::"], {}, "validation", "has multicast or unspecified addresses"),
         (["127.0.0.1"], {"expected": ["22"], "forbidden": ["ssh"]}, "conflict", "22/tcp must be open"),
         (["127.0.0.1"], {"timeout": 0}, "validation", "timeout=0.0 is out of bounds. Give a number from 0.01 to 60."),
         (["127.0.0.1"], {"concurrency": 0}, "validation", "concurrency=0"),
