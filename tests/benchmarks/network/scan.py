@@ -6,8 +6,9 @@
 
 Two network namespaces with a cable between them. Both are given the same ports, the same time limit and no second try,
 and must find the same open ports and hosts, or the benchmark ends. nmap is run as ``nmap -T5 -n``; ``-sS``, its choice
-as root, sends bare packets where ``-sT`` and we make whole connections. Times are those of the processes, start of
-Python included. What Ansible adds for a module over ssh is not in it: it is the same for a module that calls nmap.
+as root, sends bare packets where ``-sT`` and we make whole connections. Of nmap the time is that of its process. Of us
+both are told, ``wall_seconds`` of the result, and the process with the start of Python, which a module that calls nmap
+has as well.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from ansible_collections.scripts.toolkit.tests.integration.network.scan_lab impo
 _MILLISECONDS = 300
 _DROPPED = "10.98.7.3"
 _NETWORK = "10.98.8.0/22"
+_NO_HOSTS = "10.98.8.0,10.98.11.255"
+"""What we leave out of the network by ourselves."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Case:
 
 CASES = (
     Case("one host, 65,535 ports, closed", "10.98.7.2", "1-65535", ("-sT", "-sS"), 3),
-    Case("one host, 1,000 ports, dropped", _DROPPED, "1-1000", ("-sT", "-sS"), 0),
+    Case("one host, 200 ports, dropped", _DROPPED, "1-200", ("-sT", "-sS"), 0),
     Case("1,022 hosts, 20 ports each", _NETWORK, "1-20", ("-sT", "-sS"), 0),
     Case("1,022 hosts, ssh open", _NETWORK, "22", ("-sT", "-sS"), 1022),
     Case("1,022 hosts by ICMP", _NETWORK, "", ("-sn -PE",), 1022),
@@ -66,7 +69,20 @@ def nmap(case: Case, kind: str) -> list[str]:
     limit = f"{_MILLISECONDS}ms"
     times = [f"--{which}-rtt-timeout={limit}" for which in ("initial", "min", "max")]
     ports = ["-Pn", "-p", case.ports, "--open"] if case.ports else []
-    return ["nmap", "-T5", "-n", *kind.split(), *times, "--max-retries=0", *ports, "-oG", "-", case.target]
+    return [
+        "nmap",
+        "-T5",
+        "-n",
+        *kind.split(),
+        *times,
+        "--max-retries=0",
+        "--exclude",
+        _NO_HOSTS,
+        *ports,
+        "-oG",
+        "-",
+        case.target,
+    ]
 
 
 def options(case: Case) -> dict:
@@ -100,13 +116,14 @@ def compare(lab: Namespaces, case: Case, rounds: int, directory: Path) -> list[t
     for _round in range(rounds):
         for name, argv in commands.items():
             runs[name].append(measure(lab, case, argv, directory))
-    ours = [run.wall for run in runs["network_scan"]]
+    results = [json.loads(run.output) for run in runs["network_scan"]]
+    ours = [told["wall_seconds"] for told in results]
     rows = []
     for name, done in runs.items():
-        walls = [run.wall for run in done]
-        memory = max(json.loads(run.output)["most_memory_mib"] for run in done) if name == "network_scan" else ""
-        cpu = summarize([run.processor for run in done])["median"]
-        rows.append((case.name, name, str(summarize(walls)), f"{paired_ratio(walls, ours):.2f}", f"{cpu:.2f}", memory))
+        walls = ours if name == "network_scan" else [run.wall for run in done]
+        whole = summarize([run.wall for run in done])["median"]
+        row = (case.name, name, str(summarize(walls)), f"{paired_ratio(walls, ours):.2f}", f"{whole:.2f}")
+        rows.append((*row, max(told["most_memory_mib"] for told in results) if walls is ours else ""))
     return rows
 
 
@@ -124,7 +141,7 @@ def main() -> int:
                 rows += compare(lab, case, chosen.rounds, Path(temporary))
     finally:
         lab.close()
-    print(table(("", "", "wall, s: median (least to most)", "/ ours", "processor, s", "most memory, MiB"), rows))
+    print(table(("", "", "wall, s: median (least to most)", "/ ours", "process, s", "most memory, MiB"), rows))
     print(
         f"\n{measured.machine()}; load {os.getloadavg()[0]:.1f}; {chosen.rounds} rounds, time limit {_MILLISECONDS} ms."
     )
