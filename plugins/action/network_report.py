@@ -6,30 +6,18 @@ from __future__ import annotations
 
 import time
 
-from ansible.plugins.action import ActionBase
-
-from ansible_collections.scripts.toolkit.plugins.module_utils._core.errors import ToolkitError
 from ansible_collections.scripts.toolkit.plugins.module_utils._core.outcomes import error_from_os
+from ansible_collections.scripts.toolkit.plugins.plugin_utils._controller_action import ControllerAction
 from ansible_collections.scripts.toolkit.plugins.plugin_utils._network.action import ARGUMENT_SPEC, run
 
 
-class ActionModule(ActionBase):
+class ActionModule(ControllerAction):
     """Reports on what all hosts found of the network; makes no remote call."""
 
-    TRANSFERS_FILES = False
-    _requires_connection = False
-    _supports_async = False
-    _supports_check_mode = True
+    argument_spec = ARGUMENT_SPEC
 
-    def run(self, tmp=None, task_vars=None):
-        result = super().run(tmp, task_vars)
-        del tmp, task_vars
-        _validation, options = self.validate_argument_spec(argument_spec=ARGUMENT_SPEC)
+    def outcome(self, options):
         try:
-            result.update(run(options, time.time(), self._task.check_mode))
-        except ToolkitError as error:
-            result.update(error.as_result())
+            return run(options, time.time(), self._task.check_mode)
         except OSError as error:
-            result.update(error_from_os(error).as_result())
-        result["changed"] = False
-        return result
+            raise error_from_os(error) from error

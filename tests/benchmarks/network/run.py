@@ -8,6 +8,7 @@
 - ``ports``: a TCP connection to a port of each, beside ``nmap -T5 -n``.
 - ``wait_for``: one task for 200 ports beside a loop of ansible.builtin.wait_for, over a local connection. Times are
   those between a task's start and the next one's.
+- ``scan``: scan.py, network_scan beside nmap.
 
 All have the same time limit. Each must find every target well, or the benchmark ends.
 """
@@ -20,6 +21,7 @@ import os
 import re
 import resource
 import socket
+import subprocess
 import sys
 import tempfile
 import threading
@@ -33,7 +35,7 @@ from ansible_collections.scripts.toolkit.plugins.module_utils._network.probe.eng
 from ansible_collections.scripts.toolkit.tests.benchmarks import measured
 from ansible_collections.scripts.toolkit.tests.benchmarks.figures import paired_ratio, summarize, table
 
-_PARTS = ("icmp", "ports", "wait_for")
+_PARTS = ("icmp", "ports", "wait_for", "scan")
 _TIMEOUT = 1
 _LOOPED = 200
 ROOT = Path(__file__).resolve().parents[3]
@@ -167,9 +169,14 @@ def main() -> int:
             rows += ports(Path(temporary), options.targets, options.rounds)
         if "wait_for" in parts:
             rows += wait_for(Path(temporary), 1)
-    print(table(("", "whole, s", "in the call, s", "most memory, MiB", "we are faster, times"), rows))
-    print(f"\n{measured.machine()}; load {os.getloadavg()[0]:.1f}; {options.rounds} rounds, medians (least to most).")
-    return 0
+    if rows:
+        print(table(("", "whole, s", "in the call, s", "most memory, MiB", "we are faster, times"), rows))
+        machine = measured.sentence(measured.machine())
+        print(f"\n{machine}; load {os.getloadavg()[0]:.1f}; {options.rounds} rounds, medians (least to most).\n")
+    if "scan" not in parts:
+        return 0
+    program = [sys.executable, str(Path(__file__).with_name("scan.py")), "--rounds", str(options.rounds)]
+    return subprocess.run(program, check=False).returncode
 
 
 if __name__ == "__main__":

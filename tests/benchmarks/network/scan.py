@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How long ``network_scan`` takes beside nmap: ``make bench ARGS=network``, or this file alone. Root, nmap, nft.
+"""How long ``network_scan`` takes beside nmap: ``make bench ARGS="network --parts scan"``. Root, nmap, nft.
 
 Two network namespaces with a cable between them. Both are given the same ports, the same time limit and no second try,
 and must find the same open ports and hosts, or the benchmark ends. nmap is run as ``nmap -T5 -n``; ``-sS``, its choice
@@ -142,9 +142,8 @@ def main() -> int:
     finally:
         lab.close()
     print(table(("", "", "wall, s: median (least to most)", "/ ours", "process, s", "most memory, MiB"), rows))
-    print(
-        f"\n{measured.machine()}; load {os.getloadavg()[0]:.1f}; {chosen.rounds} rounds, time limit {_MILLISECONDS} ms."
-    )
+    machine = measured.sentence(measured.machine())
+    print(f"\n{machine}; load {os.getloadavg()[0]:.1f}; {chosen.rounds} rounds, time limit {_MILLISECONDS} ms.")
     return 0
 
 
