@@ -39,7 +39,7 @@ options:
             V(network), a network such as V(192.0.2.0/24), of 4096 addresses at most.
           - Names with other letters than ASCII are encoded by IDNA 2003.
           - Names are looked up in C(/etc/hosts) and asked of the name servers in C(/etc/resolv.conf). Of several
-            addresses, one with a route is used, of IPv6 before IPv4.
+            addresses, the first of four that takes connections is used. Those with a route come first, of these IPv6.
         type: str
         required: true
       type:

@@ -60,9 +60,11 @@ def listening() -> Iterator[int]:
     with socket.create_server(("0.0.0.0", 0), backlog=4096) as server:
         thread = threading.Thread(target=take)
         thread.start()
-        yield server.getsockname()[1]
-        server.shutdown(socket.SHUT_RDWR)
-        thread.join()
+        try:
+            yield server.getsockname()[1]
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join()
 
 
 def probe_file(path: str) -> dict:
@@ -134,6 +136,7 @@ def wait_for(directory: Path, rounds: int) -> list[tuple]:
         (directory / "play.yml").write_text(yaml.safe_dump([play], sort_keys=False), encoding="utf-8")
         walls: tuple[list[float], list[float]] = ([], [])
         environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(ROOT.parents[2]), "ANSIBLE_PIPELINING": "1"}
+        environment["ANSIBLE_PYTHON_INTERPRETER"] = sys.executable
         argv = [str(Path(sys.executable).with_name("ansible-playbook")), "-c", "local", "-i", "localhost,", "play.yml"]
         for _round in range(rounds):
             done = measured.run(argv, environment, directory)

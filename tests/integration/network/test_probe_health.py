@@ -75,6 +75,21 @@ def test_a_host_that_has_only_ipv6_is_well(lab):
     assert (old["fault"]["layer"], old["addresses"]) == ("route", ["10.77.2.2"])
 
 
+def test_a_name_is_well_if_one_of_its_addresses_takes_connections(lab):
+    lab.filter("server", "ip6 daddr fd77:2::2 tcp dport 80 reject")
+    mark = lab.directory / "mark"
+    rules = [
+        {"type": "icmp"},
+        {"type": "http", "success_pattern": "well"},
+        {"type": "command", "argv": ["sh", "-c", f"echo once >> {mark}"]},
+    ]
+    result = lab.probe(targets=[{"address": "www.lab.test"}, {"address": "six.lab.test"}], rules=rules)
+    www, six = result["outcomes"]
+    assert (www["fault"], www["addresses"]) == (None, ["10.77.2.2", "fd77:2::2"])
+    assert six["fault"]["layer"] == "tcp"
+    assert mark.read_text(encoding="utf-8") == "once\nonce\n"
+
+
 def test_many_names_are_looked_up_with_few_descriptors(lab):
     targets = [{"address": f"n{number}.lab.test", "port": 80} for number in range(300)]
     result = lab.probe("prlimit", "--nofile=256:256", targets=targets, rules=[{"type": "tcp"}], timeout=10.0)

@@ -41,6 +41,7 @@ _PROBES: dict[str, Callable[[Job], Awaitable[Seen]]] = {
     "query": services.query,
     "command": services.command,
 }
+_MOST_ADDRESSES = 4
 _TAKE_SLOTS = ("tcp", "udp")
 """Types that take a slot for each port."""
 
@@ -50,8 +51,7 @@ async def probe_target(context: Context, target: Target, rules: Sequence[Rule]) 
 
     :param rules: that apply to it, the lowest layer first.
     """
-    climb = _Climb(context, target, rules)
-    await climb.run()
+    climb = await _best_climb(context, target, rules)
     checks = [_check(job.rule, found) for job, found in zip(climb.jobs, climb.found)]
     score = score_of(checks)
     return {
@@ -69,16 +69,42 @@ async def probe_target(context: Context, target: Target, rules: Sequence[Rule]) 
     }
 
 
-class _Climb:
-    """The rules of a target, from the lowest layer up. ``found`` is what each found, ``None`` if it was not run."""
+async def _best_climb(context: Context, target: Target, rules: Sequence[Rule]) -> _Climb:
+    """Return the climb with the first address of the target that takes connections, as clients try one after the other;
+    if none does, that with the first."""
+    first = _Climb(context, target, rules)
+    await first.run()
+    for place in range(1, min(len(first.jobs[0].addresses), _MOST_ADDRESSES) if first.blocked else 0):
+        other = _Climb(context, target, rules, place, first)
+        await other.run()
+        if not other.blocked:
+            return other
+    return first
 
-    def __init__(self, context: Context, target: Target, rules: Sequence[Rule]) -> None:
+
+class _Climb:
+    """The rules of a target, from the lowest layer up. ``found`` is what each found, ``None`` if it was not run.
+
+    :param place: which of the target's addresses is used.
+    :param before: a climb with another address, whose commands are not run again.
+    """
+
+    def __init__(
+        self, context: Context, target: Target, rules: Sequence[Rule], place: int = 0, before: _Climb | None = None
+    ) -> None:
         self.jobs = [Job(context, rule, target) for rule in rules]
         self.found: list[_Found] = [None] * len(self.jobs)
         self.passed: set[str] = set()
+        self._place = place
+        self._before = before
         self._context = context
         self._target = target
         self._route: Route | None = None
+
+    @property
+    def blocked(self) -> bool:
+        """Whether another address might do better."""
+        return any(isinstance(found, Broken) and found.layer in ("route", "tcp") for found in self.found)
 
     async def run(self) -> None:
         """Probe until a layer does not hold on which the others stand."""
@@ -109,6 +135,7 @@ class _Climb:
             clock = Clock(0)
             async with self._context.slots:
                 addresses = await self._context.resolver.lookup(host)
+            addresses.insert(0, addresses.pop(self._place))
             dns_ms = clock.ms
             self.passed.add("dns")
         for job in self.jobs:
@@ -122,6 +149,11 @@ class _Climb:
 
     async def _run(self, *layers: str) -> None:
         places = [place for place, job in enumerate(self.jobs) if job.rule.layer in layers]
+        if self._before:
+            done = [place for place in places if self.jobs[place].rule.type == "command" and self._before.found[place]]
+            for place in done:
+                self.found[place] = self._before.found[place]
+            places = [place for place in places if place not in done]
         for place, found in zip(places, await together([self._attempt(self.jobs[place]) for place in places])):
             self.found[place] = found
 

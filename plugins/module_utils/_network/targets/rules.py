@@ -259,7 +259,9 @@ def _check(options: dict[str, Any], kind: str, where: str) -> None:
     if path is not None and (not path.startswith("/") or not path.isascii() or any(char <= " " for char in path)):
         raise ValidationError(f"{where}.path: {path!r} is no URL path.", hint="Begin with / and encode blanks.")
     if options["server"] and options["server"] != TARGET_PLACE:
-        parse_endpoint(options["server"], f"{where}.server")
+        server = parse_endpoint(options["server"], f"{where}.server")
+        if server.scheme:
+            raise ValidationError(f"{where}.server: DNS over https is not spoken.", hint="Give an address or a name.")
     for option in ("query", "server_name"):
         if options[option] and options[option] != TARGET_PLACE:
             options[option] = parse_target(options[option], f"{where}.{option}").text

@@ -54,6 +54,7 @@ NET = {"address": "10.0.0.0/8", "type": "network"}
         ({"rules": [{"type": "tcp", "ports": [1], "applies_to": ["network"]}]}, "validation", "can't probe a network"),
         ({"rules": [{"type": "http", "path": "x"}]}, "validation", "rules.0..path"),
         ({"rules": [{"type": "dns", "server": "not an address"}]}, "validation", "rules.0..server"),
+        ({"rules": [{"type": "dns", "server": "https://x/"}]}, "validation", "rules.0..server"),
         ({"rules": [{"type": "dns", "query": "-x"}]}, "validation", "rules.0..query"),
         ({"rules": [{"type": "tls", "ca_path": "/nothing/here"}]}, "not_found", "ca_path"),
         ({"rules": [{"type": "tls", "ca_path": "/etc/passwd"}]}, "validation", "ca_path"),
