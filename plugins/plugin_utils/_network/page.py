@@ -108,8 +108,8 @@ def _latencies(report: Report) -> Iterator[str]:
     longest = found[0][0] or 1.0
     yield "<h2>Latency, the slowest first</h2>\n<table>\n<tr><th>from</th><th>to</th><th>quickest answer</th></tr>"
     for latency, pair in found[:_MOST_BARS]:
-        bar = f'<span class="bar" style="width:{_LONGEST_BAR * latency / longest:.2f}em"></span> {latency:.2f} ms'
-        yield f"<tr><td>{_text(pair.vantage)}</td><td>{_text(pair.target)}</td><td>{bar}</td></tr>"
+        drawn = f'<span class="bar" style="width:{_LONGEST_BAR * latency / longest:.2f}em"></span> {latency:.2f} ms'
+        yield f"<tr><td>{_text(pair.vantage)}</td><td>{_text(pair.target)}</td><td>{drawn}</td></tr>"
     yield "</table>"
 
 
