@@ -95,7 +95,9 @@ class Session:
                 if finding["origin"] == "purge"
             ],
             "contents": dict(inline),
-            "sensitive": [dest for dest, wish in self._wishes.items() if wish.wanted.sensitive],
+            "sensitive": [
+                dest for dest, wish in self._wishes.items() if wish.wanted.sensitive and wish.wanted.state == "file"
+            ],
         }
 
     def applied(self, answer: Mapping) -> None:

@@ -25,7 +25,7 @@ import pytest
 from monitor_lab import receiving
 
 ROOT = Path(__file__).resolve().parents[8]
-MODULE = "ansible_collections.scripts.toolkit.plugins.module_utils._network.monitor"
+MODULE = "ansible_collections.scripts.toolkit.plugins.module_utils._network.monitor.command"
 CACHE = Path(tempfile.gettempdir()) / "toolkit-network-monitor-bytecode"
 OK, ERROR, REFUSE, SILENT, CUT = "ok", "error", "refuse", "silent", "cut"
 

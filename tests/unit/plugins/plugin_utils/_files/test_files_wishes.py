@@ -240,6 +240,18 @@ def test_a_secret_and_its_checksums_are_not_in_the_result(play):
     assert (result["changed"], result["outcomes"][0]["checksum_after"]) == (True, None)
 
 
+def test_of_a_sensitive_tree_the_files_are_kept_from_validators(play):
+    """Its directories have no content that could be read to be hidden."""
+    put(play.base, "files/secrets/key", "hunter2\n")
+    tree = {"dest": "/t", "src": "secrets", "sensitive": True, "set": "s"}
+    wishes = play({"trees": [tree], "sets": [{"name": "s", "validate": ["true"]}]})
+    session = Session(list(wishes.values()), [], True, 1000)
+    session.compared({"findings": [], "set_errors": {}, "recovered": []})
+    secret = session.apply_request({})["sensitive"]
+    assert secret == [dest for dest, wish in wishes.items() if wish.wanted.state == "file"] != []
+    assert "/t" in wishes
+
+
 def test_a_diff_shows_text_and_says_binary(play):
     old = {"kind": "file", "checksum": "0" * 64, "mode": 0o644, "owner": "root", "group": "root", "size": 4}
     new = {"mode": 0o600, "owner": "root", "group": "root"}
