@@ -12,6 +12,8 @@ import uuid
 
 import pytest
 
+from ansible_collections.scripts.toolkit.tests.integration.audit.audit_lab import COLLECTIONS
+
 CANARY = "c4n4ry-guard-51d2"
 
 
@@ -188,6 +190,38 @@ def test_actions_with_a_controller_half_loops_and_module_defaults(lab, tmp_path)
     assert oct((tmp_path / "two").stat().st_mode)[-3:] == "604"
     paths = {details["path"] for details in lab.details("FILE_MODIFICATION")}
     assert {str(tmp_path / name) for name in ("page", "one", "two")} <= paths
+
+
+NOTE = """\
+from ansible.module_utils.basic import AnsibleModule
+
+module = AnsibleModule({"text": {"type": "str"}, "more": {"type": "str"}})
+module.exit_json(changed=False, failed=False, **module.params)
+"""
+
+
+def test_defaults_of_the_action_group_of_another_collection(lab, tmp_path):
+    other = tmp_path / "ansible_collections" / "other" / "tools"
+    for name, text in {
+        "galaxy.yml": "{namespace: other, name: tools, version: 1.0.0, readme: README.md, authors: [nobody]}",
+        "meta/runtime.yml": "{requires_ansible: '>=2.18', action_groups: {all: [note]}}",
+        "plugins/modules/note.py": NOTE,
+    }.items():
+        (other / name).parent.mkdir(parents=True, exist_ok=True)
+        (other / name).write_text(text)
+    task = """\
+    - name: Note
+      scripts.toolkit.guarded_task:
+        module: other.tools.note
+        args: {more: of the task}
+      register: r
+"""
+    r, _more, _said = lab.tasks(
+        task,
+        keywords="module_defaults: {group/other.tools.all: {text: of the group, more: of the group}}",
+        ANSIBLE_COLLECTIONS_PATH=f"{COLLECTIONS}:{tmp_path}",
+    )
+    assert (r["text"], r["more"], r["guard"]["module"]) == ("of the group", "of the task", "other.tools.note")
 
 
 def test_a_time_limit_ends_what_runs_and_leaves_the_keyword_timeout_alone(lab, tmp_path):
