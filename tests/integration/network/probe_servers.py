@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import functools
 import hashlib
 import os
 import socket
@@ -155,10 +156,10 @@ class DnsServer(asyncio.DatagramProtocol):
     def connection_made(self, transport) -> None:
         self.transport = transport
 
-    def datagram_received(self, data: bytes, address) -> None:
+    def datagram_received(self, data: bytes, addr) -> None:
         answer = self.answer(data, 1232)
         if answer:
-            self.transport.sendto(answer, address)
+            self.transport.sendto(answer, addr)
 
     @classmethod
     async def by_tcp(cls, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -212,9 +213,9 @@ class _Ntp(asyncio.DatagramProtocol):
     def connection_made(self, transport) -> None:
         self.transport = transport
 
-    def datagram_received(self, data: bytes, address) -> None:
+    def datagram_received(self, data: bytes, addr) -> None:
         now = struct.pack("!II", int(time.time()) + 2208988800, int((time.time() % 1) * 2**32))
-        self.transport.sendto(self.first + bytes(22) + data[40:48] + now + now, address)
+        self.transport.sendto(self.first + bytes(22) + data[40:48] + now + now, addr)
 
 
 _MAIL = {b"EHLO": b"250-lab.test\r\n250-PIPELINING\r\n250 STARTTLS\r\n", b"QUIT": b"221 bye\r\n"}
@@ -258,7 +259,7 @@ async def serve(directory: Path, addresses: list[str], ports: dict[str, int]) ->
         handle = _HANDLERS["well"] if context else _HANDLERS.get(name)
         for address in addresses:
             if handle:
-                bound = lambda reader, writer, handle=handle: _guarded(handle, reader, writer)  # noqa: E731
+                bound = functools.partial(_guarded, handle)
                 await asyncio.start_server(bound, address, port, ssl=context, backlog=1000)
             if name == "dns":
                 await loop.create_datagram_endpoint(DnsServer, (address, port))

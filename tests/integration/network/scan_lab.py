@@ -12,8 +12,8 @@ import signal
 import subprocess
 import sys
 import time
-import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from xml.etree import ElementTree
 
 __all__ = ["RUNNER", "SERVICES", "Namespaces", "nmap_states"]
 

@@ -28,9 +28,9 @@ def chain():
         yield made
 
 
-def bandwidth(chain, client: dict, server: dict = SERVER) -> tuple[dict, dict]:
-    """Run both sides; return the server's and the client's result."""
-    started = chain.start("b", "network_performance_info", bandwidth=server)
+def bandwidth(chain, client: dict, server: dict | None = None) -> tuple[dict, dict]:
+    """Run both sides, the server as ``SERVER`` says if nothing else is said; return its and the client's result."""
+    started = chain.start("b", "network_performance_info", bandwidth=server or SERVER)
     asked = chain.module("a", "network_performance_info", bandwidth=client)
     return result_of(started), asked
 

@@ -108,7 +108,7 @@ def test_tcp_open_closed_and_filtered(serve) -> None:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
         # Where nobody accepts and the queue is full, the kernel drops what comes.
-        for _ in range(3):
+        for _number in range(3):
             client = waiting.enter_context(socket.socket())
             client.setblocking(False)
             client.connect_ex(full.getsockname())
@@ -178,7 +178,7 @@ def test_a_range_is_scanned_as_a_whole_and_what_is_excluded_is_not(serve) -> Non
 
 
 def test_all_ports_of_this_machine_are_those_that_the_kernel_lists(serve) -> None:
-    ports = {serve() for _ in range(20)}
+    ports = {serve() for _number in range(20)}
 
     def listed() -> set[int]:
         sockets = listening(read_sockets())

@@ -63,7 +63,7 @@ def test_no_more_wait_at_once_than_may(bound: int, number: int) -> None:
         pass
 
     sweep = Sweep(bound, 0.01)
-    sweep.run(Counted(more=1) for _ in range(number))
+    sweep.run(Counted(more=1) for _number in range(number))
     sweep.close()
     assert Counted.most == min(bound, number)
     assert Counted.ended == number
@@ -71,7 +71,7 @@ def test_no_more_wait_at_once_than_may(bound: int, number: int) -> None:
 
 def test_answers_are_told_from_silence() -> None:
     found: list = []
-    pairs = [socket.socketpair() for _ in range(10)]
+    pairs = [socket.socketpair() for _number in range(10)]
     for number, (_ours, theirs) in enumerate(pairs):
         if number % 2:
             theirs.send(b"%d" % number)
@@ -112,7 +112,7 @@ def test_a_rate_holds_starts_back() -> None:
 
     sweep = Sweep(100, 0.001, rate=200)
     began = time.monotonic()
-    sweep.run(Counted() for _ in range(21))
+    sweep.run(Counted() for _number in range(21))
     sweep.close()
     # Never faster; a busy machine may be slower.
     assert time.monotonic() - began >= 20 / 200
