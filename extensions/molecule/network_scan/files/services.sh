@@ -1,6 +1,8 @@
 #!/bin/sh
-# Start real services on 127.0.7.1, or stop them and those that Debian's packages started: services.sh start|stop
+# Start real services on 127.0.7.1 and keep ICMP from all but root, or stop them and those that Debian's packages started
+# and let ICMP be as it was: services.sh start|stop
 set -eu
+who=net.ipv4.ping_group_range
 run() {
     name=$1
     shift
@@ -8,6 +10,8 @@ run() {
 }
 case $1 in
 start)
+    sysctl -n $who >/run/tk-who
+    sysctl -qw $who='1 0'
     run dns dnsmasq --keep-in-foreground --listen-address=127.0.7.1 --bind-interfaces --no-resolv --no-hosts \
         --conf-file=/dev/null
     run ntp chronyd -x -d -U -u root "bindaddress 127.0.7.1" "allow 127.0.0.0/8" "local stratum 10" "cmdport 0"
@@ -16,6 +20,7 @@ start)
     run http python3 -m http.server --bind 127.0.7.1 --directory /srv 8080
     ;;
 stop)
+    sysctl -qw $who="$(cat /run/tk-who)"
     systemctl stop 'tk-*.service'
     systemctl disable --quiet --now chrony memcached snmpd
     ;;
