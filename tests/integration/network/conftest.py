@@ -17,7 +17,7 @@ def lab(tmp_path_factory):
         yield made
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def healed(lab):
     """Undo the fault of each test."""
     yield

@@ -9,6 +9,7 @@ from __future__ import annotations
 import pytest
 from probe_servers import PORTS, SSH_FINGERPRINT
 
+pytestmark = pytest.mark.usefixtures("healed")
 HOST = "10.77.2.2"
 PING = {"type": "icmp"}
 TCP = {"type": "tcp"}

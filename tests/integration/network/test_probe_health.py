@@ -12,6 +12,7 @@ import re
 import pytest
 from probe_servers import PORTS, SSH_FINGERPRINT
 
+pytestmark = pytest.mark.usefixtures("healed")
 HOST = "10.77.2.2"
 ROUNDS = 1000
 

@@ -17,17 +17,12 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ..sockets import arrival_ns, forbid_fragments, is_queued_error, queue_errors, stamp_arrivals
+
 __all__ = ["Answer", "arrival_ms", "ask_for_errors", "read_answers"]
 
-# Numbers of linux/in.h, linux/in6.h and asm-generic/socket.h that Python does not name in all versions.
-_IP_MTU_DISCOVER, _IP_RECVERR = 10, 11
-_IPV6_MTU_DISCOVER, _IPV6_RECVERR = 23, 25
-_PMTUDISC_PROBE = 3
-"""Set "don't fragment", and send whatever size the interface takes, whatever path MTU the kernel knows."""
-_SO_TIMESTAMPNS = 35
 _ORIGIN_LOCAL, _ORIGIN_ICMP, _ORIGIN_ICMP6 = 1, 2, 3
 _EXTENDED_ERROR = struct.Struct("=IBBBBII")
-_TIMESPEC = struct.Struct("@ll")
 
 _KINDS = {
     _ORIGIN_ICMP: {
@@ -76,13 +71,9 @@ class Answer:
 def ask_for_errors(opened: socket.socket) -> None:
     """Make ``opened`` non-blocking, its errors queued, its answers stamped by the kernel, its packets unfragmented."""
     opened.setblocking(False)
-    opened.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-    if opened.family == socket.AF_INET6:
-        opened.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVERR, 1)
-        opened.setsockopt(socket.IPPROTO_IPV6, _IPV6_MTU_DISCOVER, _PMTUDISC_PROBE)
-    else:
-        opened.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
-        opened.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _PMTUDISC_PROBE)
+    stamp_arrivals(opened)
+    queue_errors(opened)
+    forbid_fragments(opened)
 
 
 def arrival_ms(sent: float, began: float, arrived: float) -> float:
@@ -116,12 +107,9 @@ def read_answers(opened: socket.socket) -> Iterator[Answer]:
 
 def _answer(ancillary: list, target: tuple) -> Answer:
     destination = target[0].partition("%")[0]
-    kind, address, mtu, arrived = "data", destination, 0, 0.0
+    kind, address, mtu, arrived = "data", destination, 0, (arrival_ns(ancillary) or 0) / 1e9
     for level, number, data in ancillary:
-        if (level, number) == (socket.SOL_SOCKET, _SO_TIMESTAMPNS):
-            seconds, nanoseconds = _TIMESPEC.unpack_from(data)
-            arrived = seconds + nanoseconds / 1e9
-        elif (level, number) in ((socket.IPPROTO_IP, _IP_RECVERR), (socket.IPPROTO_IPV6, _IPV6_RECVERR)):
+        if is_queued_error(level, number):
             code, origin, icmp_type, icmp_code, _pad, info, _data = _EXTENDED_ERROR.unpack_from(data)
             if origin == _ORIGIN_LOCAL:
                 kind = "too_big" if code == errno.EMSGSIZE else "unreachable"

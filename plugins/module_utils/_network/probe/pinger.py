@@ -20,17 +20,12 @@ import time
 from dataclasses import dataclass
 
 from ..._core.errors import PermissionDenied
+from ..sockets import arrival_ns, forbid_fragments, is_queued_error, queue_errors, stamp_arrivals
 from ..targets.addresses import Address, sockaddr
 
 __all__ = ["Echo", "Pinger"]
 
-# linux/in.h, linux/in6.h, linux/errqueue.h, asm-generic/socket.h
-_IP_MTU_DISCOVER, _IP_RECVERR = 10, 11
-_IPV6_MTU_DISCOVER, _IPV6_RECVERR = 23, 25
-_PMTUDISC_PROBE = 3
-_SO_TIMESTAMPNS = 35
-_SO_RCVBUFFORCE = 33
-_MSG_ERRQUEUE = 0x2000
+_SO_RCVBUFFORCE = 33  # of asm-generic/socket.h
 _TOKEN = 8
 _BUFFER = 4 << 20
 _UNREACHABLE = {4: 3, 6: 1}
@@ -80,7 +75,7 @@ class Pinger:
                 "This user may not send ICMP echo requests.",
                 hint="Use become: true, or allow it to all groups: sysctl -w net.ipv4.ping_group_range='0 2147483647'.",
             )
-        _tune(opened, version)
+        _tune(opened)
         self._sockets[version] = _Socket(opened, version, kind == socket.SOCK_RAW)
         self._loop.add_reader(opened, self._receive, self._sockets[version])
 
@@ -130,16 +125,16 @@ class Pinger:
                 if not used.raw:
                     self._receive_errors(used)
                 continue
-            self._take(used, data, _received_at(ancillary))
+            self._take(used, data, arrival_ns(ancillary) or time.time_ns())
 
     def _receive_errors(self, used: _Socket) -> None:
         while True:
             try:
-                data, ancillary, _flags, _address = used.socket.recvmsg(2048, 512, _MSG_ERRQUEUE)
+                data, ancillary, _flags, _address = used.socket.recvmsg(2048, 512, socket.MSG_ERRQUEUE)
             except OSError:
                 return
-            for _level, kind, content in ancillary:
-                if kind in (_IP_RECVERR, _IPV6_RECVERR) and len(content) >= 4 and len(data) >= 8:
+            for level, kind, content in ancillary:
+                if is_queued_error(level, kind) and len(content) >= 4 and len(data) >= 8:
                     self._resolve(
                         struct.unpack_from("!H", data, 6)[0], Echo(error=struct.unpack_from("=I", content)[0])
                     )
@@ -196,29 +191,16 @@ class _Socket:
         return data
 
 
-def _tune(opened: socket.socket, version: int) -> None:
+def _tune(opened: socket.socket) -> None:
     opened.setblocking(False)
     try:
         opened.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
     except PermissionError:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
-    opened.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-    if version == 4:
-        opened.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _PMTUDISC_PROBE)
-    else:
-        opened.setsockopt(socket.IPPROTO_IPV6, _IPV6_MTU_DISCOVER, _PMTUDISC_PROBE)
+    stamp_arrivals(opened)
+    forbid_fragments(opened)
     if opened.type == socket.SOCK_DGRAM:
-        level, option = (socket.IPPROTO_IP, _IP_RECVERR) if version == 4 else (socket.IPPROTO_IPV6, _IPV6_RECVERR)
-        opened.setsockopt(level, option, 1)
-
-
-def _received_at(ancillary: list) -> int:
-    """Return when the kernel received a packet, in nanoseconds since the epoch."""
-    for level, kind, content in ancillary:
-        if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS:
-            seconds, nanoseconds = struct.unpack_from("ll", content)
-            return seconds * 1_000_000_000 + nanoseconds
-    return time.time_ns()
+        queue_errors(opened)
 
 
 def _checksum(data: bytes) -> int:

@@ -12,6 +12,7 @@ import select
 import socket
 import time
 
+from ..sockets import queue_errors
 from .host import CLOSED, FILTERED, OPEN, OPEN_OR_FILTERED, Host
 from .payloads import request_for
 from .ports import HTTP_PORTS
@@ -23,8 +24,6 @@ _TCP = socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
 _UDP = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
 _PENDING = (errno.EINPROGRESS, errno.EALREADY)
 _NO_RESOURCES = (errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL)
-# Of linux/in.h and linux/in6.h; the module socket does not name them on every Python.
-_IP_RECVERR, _IPV6_RECVERR = 11, 25
 _BANNER_BYTES, _BANNER_LETTERS = 1024, 200
 
 
@@ -135,10 +134,7 @@ class UdpProbe(Probe):
         host = self._host
         self._connection = socket.socket(host.family, _UDP)
         # Without it, the kernel keeps "host unreachable" for itself.
-        if host.family == socket.AF_INET:
-            self._connection.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
-        else:
-            self._connection.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVERR, 1)
+        queue_errors(self._connection)
         code = self._connection.connect_ex(host.at(self._port))
         if code:
             _refuse_exhaustion(self._connection, code)
