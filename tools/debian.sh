@@ -1,7 +1,7 @@
 #!/bin/sh
 # Install the Debian packages that the tests need on this machine, where any is missing and we may (root or sudo).
 set -eu
-packages="bind9-dnsutils curl fping git golang-go golang-golang-x-mod-dev graphviz iperf3 iproute2 iputils-ping iputils-tracepath mmdebstrap nftables nmap openssh-client openssl postgresql qemu-system-x86 redis-server shellcheck systemd-container traceroute"
+packages="bind9-dnsutils curl fping git golang-go golang-golang-x-mod-dev graphviz iperf3 iproute2 iputils-ping iputils-tracepath mmdebstrap nftables nmap openssh-client openssl postgresql procps qemu-system-x86 redis-server shellcheck systemd-container traceroute"
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
     echo "This is no Debian: the tests need what its packages $packages contain." >&2
     exit 0
