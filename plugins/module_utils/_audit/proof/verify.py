@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+import random
 import struct
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -36,7 +38,10 @@ from .verdict import BROKEN, WITH_MEMORY, WITH_WITNESS, Finding, Report
 
 __all__ = ["Finding", "Report", "verify"]
 
-_TRIES = 20
+_PATIENCE = 10.0
+"""Seconds for which a moment is sought in which the log does not change."""
+_PAUSE = 0.01
+"""Seconds between two such looks at most; by chance, so that they don't keep the step of a writer."""
 _TRIES_AFTER_FINDINGS = 3
 _MAX_FINDINGS = 1000
 
@@ -60,19 +65,20 @@ def verify(
     :param progress: called with the number of entries done and that of all.
     :raises ToolkitError: the log can't be read at all.
     """
-    attempt = 0
+    attempt, end = 0, time.monotonic() + _PATIENCE
     while True:
         before = _mark(directory)
         try:
             report = _Verification(directory, memory, witnesses, trusted, parse).run(run, progress or (lambda *_: None))
         except ConflictError:
-            if attempt >= _TRIES:
+            if time.monotonic() >= end:
                 raise
+            time.sleep(random.uniform(0, _PAUSE))
         else:
             # What was found while the log changed may be the change; what is found again is wrong.
             if report.ok or attempt >= _TRIES_AFTER_FINDINGS or before == _mark(directory):
                 return report
-        attempt += 1
+            attempt += 1
 
 
 def _mark(directory: str) -> tuple:
