@@ -10,13 +10,13 @@ time limit, so one queue keeps them in the order of their deadlines.
 
 from __future__ import annotations
 
-import resource
 import select
 import socket
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 
+from ..._core.descriptors import raise_descriptor_limit
 from ..._core.errors import UnavailableError
 
 __all__ = ["Probe", "Sweep"]
@@ -61,7 +61,7 @@ class Sweep:
 
     def __init__(self, bound: int, timeout: float, rate: float | None = None) -> None:
         self.timeout = timeout
-        self._bound = max(1, min(bound, _raise_descriptor_limit(bound + _SPARE_DESCRIPTORS) - _SPARE_DESCRIPTORS))
+        self._bound = max(1, min(bound, raise_descriptor_limit() - _SPARE_DESCRIPTORS))
         self._pause = 1 / rate if rate else 0.0
         self._next_start = 0.0
         self._epoll = select.epoll()
@@ -163,14 +163,3 @@ class Sweep:
                 probe.late(self)
             else:
                 queue.popleft()
-
-
-def _raise_descriptor_limit(wanted: int) -> int:
-    """Let this process have ``wanted`` descriptors open, if it may; return how many it may."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY:
-        return wanted
-    if soft < wanted:
-        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return int(soft)
